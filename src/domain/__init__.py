@@ -1,0 +1,1 @@
+"""The nouns of Pitaya: what exists, which states it has, and what money facts mean. Standard library only."""

@@ -1,0 +1,16 @@
+"""Instants are aware UTC; days belong to Asia/Shanghai and are computed here, once."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+# Shanghai has kept one offset since 1991, and no payment is older. A fixed offset needs no time zone database.
+SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
+
+
+def shanghai_day(at: datetime) -> date:
+    """The calendar day of an instant where both channels keep their books."""
+    return at.astimezone(SHANGHAI).date()
+
+
+def rfc3339(at: datetime) -> str:
+    """An instant as the API writes it: UTC, milliseconds, explicit offset."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")
