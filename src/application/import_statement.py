@@ -1,0 +1,95 @@
+"""A statement file is taken in, whole or not at all."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import IO
+
+from application.crashpoints import crashpoint
+from application.ports.channels import Statements
+from application.ports.storage import UnitOfWorkFactory
+from application.ports.world import Clock, Ids
+from domain.actors import SYSTEM, Actor
+from domain.channels import Access, Channel
+from domain.statements import FundLine, Line, StatementDay, StatementFile, StatementKind
+
+
+@dataclass(frozen=True, slots=True)
+class ImportStatement:
+    """Read, check and keep one bill of one day. The file that is in force already changes nothing.
+
+    Raises BillInvalid with the line and the reason; then nothing of it is kept.
+    """
+
+    unit_of_work: UnitOfWorkFactory
+    statements: Mapping[Channel, Statements]
+    clock: Clock
+    ids: Ids
+
+    async def __call__(
+        self,
+        access: Access,
+        day: date,
+        kind: StatementKind,
+        source: IO[bytes],
+        *,
+        fund: str = "",
+        actor: Actor = SYSTEM,
+    ) -> StatementDay:
+        account, reader = access.account, self.statements[access.account.channel]
+        sha256, size = await asyncio.to_thread(_digest, source)
+        file = StatementFile(
+            id=self.ids.new("stf"),
+            account_id=account.id,
+            mode=account.mode,
+            day=day,
+            kind=kind,
+            fund=fund,
+            sha256=sha256,
+            size=size,
+            provenance="channel" if actor is SYSTEM else f"upload:{actor.person}",
+            received_at=self.clock.now(),
+        )
+        async with self.unit_of_work() as uow:
+            await uow.bills.open_day(StatementDay(account_id=account.id, mode=account.mode, day=day))
+            standing = await uow.bills.lock_day(account.id, day)
+            if standing.files.get(file.bill) == sha256:
+                return standing
+            source.seek(0)
+            if kind is StatementKind.TRADE:
+                lines: Iterable[Line | FundLine] = reader.trade_lines(access, day, source)
+            else:
+                lines = reader.fund_lines(access, day, source, fund=fund)
+            await uow.bills.store(file, source, _read(lines))
+            taken = standing.fetched(file)
+            await uow.bills.save_day(taken)
+            if actor is not SYSTEM:
+                await uow.audit.add(
+                    actor.did(
+                        "statement.uploaded",
+                        file.id,
+                        id=self.ids.new("aud"),
+                        at=file.received_at,
+                        after={"account_id": account.id, "day": str(day), "bill": file.bill, "sha256": sha256},
+                    )
+                )
+            crashpoint("statement.before_commit")
+        crashpoint("statement.after_commit")
+        return taken
+
+
+def _read(lines: Iterable[Line | FundLine]) -> Iterator[Line | FundLine]:
+    for line in lines:
+        crashpoint("statement.line")
+        yield line
+
+
+def _digest(source: IO[bytes]) -> tuple[str, int]:
+    source.seek(0)
+    digest, size = hashlib.sha256(), 0
+    while piece := source.read(1 << 20):
+        digest.update(piece)
+        size += len(piece)
+    return digest.hexdigest(), size
