@@ -1,0 +1,1 @@
+"""Notifications on their way out: signed, guarded, and always in bounded time."""

@@ -1,0 +1,1 @@
+"""What is only a hint. Losing Redis loses nothing."""

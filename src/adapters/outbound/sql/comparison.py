@@ -1,0 +1,187 @@
+"""The comparison of statements, as set operations over a day: each text is one statement.
+
+Raw SQL: hash anti-joins over a million rows are said more clearly so than through an expression tree.
+"""
+
+from adapters.outbound.sql.statements import Statement
+
+
+def _recorded(payments: str, refunds: str) -> str:
+    """What we recorded, in the words of a bill's line, under a condition for each kind.
+
+    The expected fee of a payment is the frozen cost rate of what was received, half up (BOOKS.md, Fees). With a
+    refund the channel gives the same share of it back; like our own, the shares of many refunds add up to the fee.
+    """
+    return f"""
+    SELECT p.id, 'payment' AS kind, p.number AS key, p.transaction_id, p.account_id, p.received, p.currency,
+           (2 * p.received * coalesce(a.cost_ppm, c.cost_ppm) + 1000000) / 2000000 AS fee,
+           'succeeded' AS status, (p.paid_at AT TIME ZONE 'Asia/Shanghai')::date AS day
+      FROM channel_payment p
+      JOIN channel_account c ON c.id = p.account_id
+      LEFT JOIN attempt a ON a.id = p.attempt_id
+     WHERE {payments}
+    UNION ALL
+    SELECT r.id, 'refund', r.number,
+           CASE c.channel WHEN 'alipay' THEN p.transaction_id ELSE coalesce(r.channel_id, r.number) END,
+           r.account_id, r.debit, r.currency,
+           CASE WHEN p.received = 0 THEN 0
+                ELSE (2 * cost.fee * before.debit + p.received) / (2 * p.received)
+                   - (2 * cost.fee * (before.debit + r.debit) + p.received) / (2 * p.received) END,
+           'succeeded', (r.accepted_at AT TIME ZONE 'Asia/Shanghai')::date
+      FROM refund r
+      JOIN channel_account c ON c.id = r.account_id
+      JOIN channel_payment p ON p.id = r.payment_id
+      LEFT JOIN attempt a ON a.id = p.attempt_id,
+           LATERAL (SELECT (2 * p.received * coalesce(a.cost_ppm, c.cost_ppm) + 1000000) / 2000000 AS fee) cost,
+           LATERAL (SELECT coalesce(sum(x.debit), 0)::bigint AS debit FROM refund x
+                     WHERE x.payment_id = r.payment_id AND (x.accepted_at, x.id) < (r.accepted_at, r.id)) before
+     WHERE r.accepted_at IS NOT NULL AND {refunds}
+    """  # noqa: S608 - texts of our own
+
+
+def _within(at: str) -> str:
+    """On the day $2, so that an index by time serves."""
+    start, end = "$2::date::timestamp", "($2::date + 1)::timestamp"
+    return f"{at} >= {start} AT TIME ZONE 'Asia/Shanghai' AND {at} < {end} AT TIME ZONE 'Asia/Shanghai'"
+
+
+_RECORDED_THEN = _recorded(
+    f"p.account_id = $1 AND {_within('p.paid_at')}", f"r.account_id = $1 AND {_within('r.accepted_at')}"
+)
+_OURS_BY_SCHEME = "(NOT $3::boolean OR t.number LIKE 'PTY%' OR t.payment_number LIKE 'PTY%')"
+
+MEMORY = Statement("SELECT current_setting('work_mem') AS memory", (), {})
+LOOPS = Statement(
+    "SELECT set_config('enable_nestloop', $1, true), set_config('work_mem', $2, true)", ("allowed", "memory"), {}
+)
+
+SPANS = Statement(
+    """
+    SELECT c.id AS account_id, c.mode, (f.paid_at AT TIME ZONE 'Asia/Shanghai')::date AS first_money,
+           (SELECT max(day) FROM statement_day d WHERE d.account_id = c.id) AS last_opened,
+           (SELECT max(day) FROM statement_day d
+             WHERE d.account_id = c.id AND d.status NOT IN ('awaiting_bill', 'fetch_failed')) AS last_read
+      FROM channel_account c,
+           LATERAL (SELECT paid_at FROM channel_payment p WHERE p.account_id = c.id ORDER BY paid_at LIMIT 1) f
+     WHERE $1::text IS NULL OR c.id = $1
+     ORDER BY c.id
+    """,
+    ("account_id",),
+    {},
+)
+
+COUNTS = Statement(
+    f"""
+    SELECT count(*) FILTER (WHERE ours) AS lines,
+           count(*) FILTER (WHERE NOT ours) AS foreign_lines,
+           coalesce(sum(fee) FILTER (WHERE ours AND fee > 0), 0)::bigint AS fee,
+           coalesce(-sum(fee) FILTER (WHERE ours AND fee < 0), 0)::bigint AS fee_returned
+      FROM (SELECT fee, {_OURS_BY_SCHEME} AS ours FROM statement_line t WHERE account_id = $1 AND day = $2) AS line
+    """,  # noqa: S608 - texts of our own
+    ("account_id", "day", "ours_only"),
+    {},
+)
+
+# One pass over both sides: what is told once by each, in all columns alike, is an equal pair.
+KEYS = Statement(
+    f"""
+    SELECT DISTINCT key FROM (
+        SELECT key FROM (
+            SELECT kind, key, transaction_id, received, currency, fee, status, 1 AS theirs, 0 AS mine
+              FROM statement_line t WHERE account_id = $1 AND day = $2 AND {_OURS_BY_SCHEME}
+            UNION ALL
+            SELECT kind, key, transaction_id, received, currency, fee, status, 0, 1 FROM ({_RECORDED_THEN}) AS m
+        ) AS sides
+         GROUP BY kind, key, transaction_id, received, currency, fee, status
+        HAVING sum(theirs) <> 1 OR sum(mine) <> 1
+    ) AS unequal
+    """,  # noqa: S608
+    ("account_id", "day", "ours_only"),
+    {},
+)
+
+LINES = Statement(
+    "SELECT * FROM statement_line WHERE key = ANY($1) AND account_id = $2"
+    " AND day BETWEEN $3::date - $4::int AND $3::date + $4::int ORDER BY day, n",
+    ("keys", "account_id", "day", "days"),
+    {},
+)
+
+# Ours of another account, too: the money may have landed where we did not look for it. What of ours is alone here and
+# stands on another account's bill is that account's finding.
+OURS = Statement(
+    f"""
+    SELECT * FROM ({_recorded("p.number = ANY($1)", "r.number = ANY($1)")}) AS m
+     WHERE day BETWEEN $3::date - $4::int AND $3::date + $4::int
+       AND NOT (
+           account_id = $2
+           AND EXISTS (SELECT FROM statement_line e WHERE e.key = m.key AND e.account_id <> $2)
+           AND NOT EXISTS (SELECT FROM statement_line l WHERE l.key = m.key AND l.account_id = $2)
+       )
+     ORDER BY day, id
+    """,  # noqa: S608
+    ("keys", "account_id", "day", "days"),
+    {},
+)
+
+MOVED = Statement(
+    """
+    WITH traded AS (
+        SELECT transaction_id, max(number) AS number,
+               sum(CASE WHEN status = 'failed' THEN 0 WHEN kind = 'payment' THEN received ELSE -received END
+                   - fee)::bigint AS traded
+          FROM statement_line WHERE account_id = $1 AND day = $2 GROUP BY transaction_id
+    ), moved AS (
+        SELECT transaction_id, max(number) AS number, sum(amount)::bigint AS moved
+          FROM fund_line
+         WHERE account_id = $1 AND day = $2
+           AND movement IN ('payment', 'refund', 'fee', 'fee_returned')
+         GROUP BY transaction_id
+    )
+    SELECT transaction_id, coalesce(nullif(traded.number, ''), moved.number, '') AS number, traded, moved
+      FROM traded FULL JOIN moved USING (transaction_id)
+     WHERE traded IS DISTINCT FROM moved
+     ORDER BY transaction_id
+    """,
+    ("account_id", "day"),
+    {},
+)
+
+# A fact cannot be booked before it happened, so its transfers were created on that day or later; the block index of
+# created_at finds them. WeChat Pay's bills run from the oldest line to the newest, Alipay's the other way: which way it
+# is, is seen from the balances, each of which is the one before it and its own amount.
+BALANCES = Statement(
+    """
+    WITH flow AS (
+      SELECT fund, day, n, amount, balance,
+             lag(balance) OVER w AS above, lag(balance - amount) OVER w AS before_above
+        FROM fund_line
+       WHERE account_id = $1
+         AND (day = $2 OR (fund, day) IN (SELECT fund, max(day) FROM fund_line
+                                           WHERE account_id = $1 AND day < $2 GROUP BY fund))
+      WINDOW w AS (PARTITION BY fund, day ORDER BY n)),
+    way AS (
+      SELECT fund, day, sum(amount)::bigint AS movement, min(n) AS top, max(n) AS bottom,
+             count(*) FILTER (WHERE balance = before_above) > count(*) FILTER (WHERE balance - amount = above)
+               AS newest_first
+        FROM flow GROUP BY fund, day),
+    ends AS (
+      SELECT way.fund, way.day, way.movement, first.balance - first.amount AS opening, last.balance AS closing
+        FROM way
+        JOIN fund_line first ON first.account_id = $1 AND first.day = way.day AND first.fund = way.fund
+                            AND first.n = CASE WHEN newest_first THEN bottom ELSE top END
+        JOIN fund_line last ON last.account_id = $1 AND last.day = way.day AND last.fund = way.fund
+                           AND last.n = CASE WHEN newest_first THEN top ELSE bottom END)
+    SELECT fund, opening, closing, movement,
+           (SELECT p.closing FROM ends p WHERE p.fund = f.fund AND p.day < $2) AS previous_closing,
+           (SELECT coalesce(sum(CASE WHEN t.debit_account = a.id THEN t.amount ELSE -t.amount END), 0)::bigint
+              FROM ledger_account a
+              JOIN transfer t ON a.id IN (t.debit_account, t.credit_account)
+             WHERE a.kind = 'CR' AND a.owner = $1 AND a.fund = f.fund AND t.channel_date = $2
+               AND t.created_at >= ($2::date - 1)::timestamp AT TIME ZONE 'Asia/Shanghai') AS booked_movement
+      FROM ends f WHERE day = $2
+     ORDER BY fund
+    """,
+    ("account_id", "day"),
+    {},
+)
