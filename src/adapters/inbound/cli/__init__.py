@@ -1,0 +1,1 @@
+"""Commands that call one use case and print what came of it."""

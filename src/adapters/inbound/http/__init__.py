@@ -1,0 +1,1 @@
+"""The merchant API, channel notices, health and metrics over HTTP: Litestar outside, msgspec structs on the wire."""
