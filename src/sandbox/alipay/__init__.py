@@ -1,0 +1,1 @@
+"""Alipay: the open platform gateway and its asynchronous notices."""

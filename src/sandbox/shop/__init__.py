@@ -1,0 +1,1 @@
+"""A sample shop: an ordinary merchant of Pitaya's, from the buy button to the verified webhook and the refund."""

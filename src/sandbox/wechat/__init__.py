@@ -1,0 +1,1 @@
+"""WeChat Pay API v3: the merchant API and its payment notices."""
