@@ -1,0 +1,169 @@
+"""Operators hand in bills as files: kept with who brought them, matched, or refused with the line."""
+
+import hashlib
+from typing import Any
+
+import httpx
+import pytest
+
+from adapters.inbound.http.admin.statement_files import MOST_FILE
+from domain.channels import Method
+from domain.payments import ChannelPayment
+from domain.permissions import FINANCE, RISK
+from domain.reconciliation import DiscrepancyStatus
+from domain.statements import StatementFile
+from domain.times import shanghai_day
+from tests.fakes.statements import written
+from tests.unit.adapters.http.office import Office
+from tests.unit.adapters.http.shop import code_of
+from tests.unit.application.test_reconcile import line_of
+
+
+class Desk:
+    """An office the day after a merchant was paid twice, and somebody with the bills in hand."""
+
+    async def open(self, *roles: str) -> "Desk":
+        self.office = Office()
+        house = self.office.house
+        merchant = await house.merchant()
+        self.payments: list[ChannelPayment] = []
+        for no in range(2):
+            order = await house.paid(merchant, Method.ALIPAY_QR, f"A-{no}")
+            self.payments += await house.payments(order)
+        self.account_id, self.day = self.payments[0].account_id, self.payments[0].channel_date
+        self.office.clock.advance(86_400)
+        self.mina = await (await self.office.person("mina", *(roles or (FINANCE,)))).enter()
+        self.bill = written([line_of(payment, n) for n, payment in enumerate(self.payments, start=1)])
+        return self
+
+    @property
+    def path(self) -> str:
+        return f"/statement-days/{self.account_id}/{self.day}"
+
+    async def hand_in(self, content: bytes, query: str = "kind=trade", **rest: Any) -> httpx.Response:
+        return await self.mina.call("POST", f"{self.path}/files?{query}", content, **rest)
+
+    async def file(self, bill: str = "trade") -> StatementFile | None:
+        async with self.office.house.database.unit_of_work() as uow:
+            return await uow.bills.file(self.account_id, self.day, bill)
+
+
+async def test_a_bill_that_is_handed_in_is_kept_with_who_brought_it_and_matched_at_once() -> None:
+    desk = await Desk().open()
+    answer = await desk.hand_in(desk.bill)
+    sha256 = hashlib.sha256(desk.bill).hexdigest()
+    told = answer.json()
+    assert (answer.status_code, told["status"], told["matched"], told["files"]) == (
+        200,
+        "matched",
+        2,
+        {"trade": sha256},
+    )
+    kept = await desk.file()
+    assert kept is not None
+    assert (kept.sha256, kept.size, kept.lines) == (sha256, len(desk.bill), 2)
+    assert kept.provenance == f"upload:{desk.mina.id}"
+    (row,) = [
+        row.record
+        for row in desk.office.house.database.tables.audit.committed.values()
+        if row.record.action == "statement.uploaded"
+    ]
+    assert (row.actor.id, row.after) == (
+        desk.mina.id,
+        {"account_id": desk.account_id, "day": str(desk.day), "bill": "trade", "sha256": sha256},
+    )
+
+
+async def test_a_day_tells_how_many_lines_of_which_file_were_read_and_how_many_agree() -> None:
+    desk = await Desk().open()
+    assert code_of(await desk.mina.call("GET", desk.path)) == "not_found"
+    lost = written([line_of(desk.payments[0])])
+    await desk.hand_in(desk.bill)
+    await desk.hand_in(lost)
+    told = (await desk.mina.call("GET", desk.path)).json()
+    (bill,) = told["bills"]
+    assert (told["matched"], bill["lines"], bill["kind"], bill["fund"]) == (1, 1, "trade", "")
+    assert (bill["sha256"], bill["size"]) == (hashlib.sha256(lost).hexdigest(), len(lost))
+    assert bill["provenance"] == f"upload:{desk.mina.id}"
+
+
+async def test_sent_twice_it_is_taken_in_once_with_a_key_and_without() -> None:
+    desk = await Desk().open()
+    key = {"Idempotency-Key": "bill-1"}
+    first = await desk.hand_in(desk.bill, headers=key)
+    again = await desk.hand_in(desk.bill, headers=key)
+    assert (again.content, again.headers["Idempotent-Replayed"]) == (first.content, "true")
+    other = await desk.hand_in(desk.bill + b"\n", headers=key)
+    assert (other.status_code, code_of(other)) == (422, "idempotency_key_reused")
+    before = desk.office.stored()
+    assert (await desk.hand_in(desk.bill)).json() == first.json()
+    assert desk.office.stored() == before
+
+
+async def test_a_file_that_cannot_be_believed_is_refused_with_the_line_and_changes_nothing() -> None:
+    desk = await Desk().open()
+    before = desk.office.stored()
+    answer = await desk.hand_in(desk.bill + b"torn")
+    assert (answer.status_code, code_of(answer)) == (422, "bill_invalid")
+    assert answer.json()["detail"] == "line 3: not a line of this channel"
+    assert desk.office.stored() == before
+
+
+async def test_a_closed_day_stays_closed_for_the_same_file_and_is_reopened_by_another() -> None:
+    desk = await Desk().open()
+    await desk.hand_in(desk.bill)
+    assert (await desk.mina.call("POST", f"{desk.path}/close")).json()["status"] == "closed"
+    assert (await desk.hand_in(desk.bill)).json()["status"] == "closed"
+    lost = written([line_of(desk.payments[0])._replace(fee=40), line_of(desk.payments[1], 2)])
+    told = (await desk.hand_in(lost)).json()
+    assert (told["status"], told["differences"]) == ("with_differences", 1)
+    async with desk.office.house.database.unit_of_work() as uow:
+        (found,) = await uow.bills.discrepancies(desk.account_id, desk.day)
+    assert found.status is DiscrepancyStatus.OPEN
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"query": "kind=fund"}, 422, "file_invalid"),
+        ({"query": "kind=fund&fund=OTHER"}, 422, "file_invalid"),
+        ({"query": "kind=trade&fund=BASIC"}, 422, "file_invalid"),
+        ({"query": "kind=other"}, 422, "parameter_invalid"),
+        ({"query": "fund=BASIC"}, 422, "file_invalid"),
+        ({"headers": {"Content-Type": "application/json"}}, 415, "media_type_unsupported"),
+        ({"day": "today"}, 422, "day_not_over"),
+        ({"day": "1/1/26"}, 404, "not_found"),
+        ({"day": "2026-1-1"}, 422, "day_invalid"),
+        ({"account": "cha_0"}, 404, "not_found"),
+    ],
+)
+async def test_what_is_no_bill_of_a_day_says_why(change: dict[str, Any], status: int, code: str) -> None:
+    desk = await Desk().open()
+    day = change.pop("day", str(desk.day))
+    day = str(shanghai_day(desk.office.clock.now())) if day == "today" else day
+    account, query = change.pop("account", desk.account_id), change.pop("query", "kind=trade")
+    before = desk.office.stored()
+    answer = await desk.mina.call("POST", f"/statement-days/{account}/{day}/files?{query}", desk.bill, **change)
+    assert (answer.status_code, code_of(answer)) == (status, code), answer.text
+    assert desk.office.stored() == before
+
+
+async def test_more_than_the_call_takes_is_refused_however_it_is_sent() -> None:
+    desk = await Desk().open()
+    announced = await desk.hand_in(b"x", headers={"Content-Length": str(MOST_FILE + 1)})
+    assert (announced.status_code, code_of(announced)) == (413, "body_too_large")
+    large = await desk.hand_in(b"\n" * (MOST_FILE + 1))
+    assert (large.status_code, code_of(large)) == (413, "body_too_large")
+    assert desk.office.stored()["statement_day"] == {}
+
+
+async def test_a_file_beyond_the_limit_of_other_bodies_is_read() -> None:
+    desk = await Desk().open()
+    answer = await desk.hand_in(b"x" * (1 << 21))
+    assert (answer.status_code, code_of(answer)) == (422, "bill_invalid")
+
+
+async def test_who_may_not_run_a_day_hands_in_no_bill() -> None:
+    desk = await Desk().open(RISK)
+    answer = await desk.hand_in(desk.bill)
+    assert (answer.status_code, code_of(answer)) == (403, "permission_missing")
