@@ -1,0 +1,500 @@
+"""Contract of the statements: kept as they came, compared as sets, differences kept by their key."""
+
+import asyncio
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from application.ports.bills import FundBalance, Moved, Span
+from application.ports.storage import AlreadyExists
+from domain.bookkeeping import payment_received
+from domain.channels import Mode
+from domain.errors import BillInvalid, InvalidRequest, NotFound
+from domain.money import Money
+from domain.numbers import channel_number
+from domain.payments import ChannelPayment
+from domain.reconciliation import DifferenceKind, Discrepancy, DiscrepancyStatus, Remedy
+from domain.refunds import Draws, RefundStatus
+from domain.statements import (
+    DayStatus,
+    FundLine,
+    Line,
+    LineKind,
+    LineStatus,
+    Movement,
+    StatementDay,
+    StatementFile,
+    StatementKind,
+)
+from domain.times import shanghai_day
+from tests.contracts.stage import NOW, OnStage, Stage
+
+DAY = shanghai_day(NOW)
+ONE = timedelta(days=1)
+
+
+def day_of(stage: Stage, day: date = DAY, **changes: object) -> StatementDay:
+    return replace(StatementDay(account_id=stage.account.id, mode=Mode.TEST, day=day), **changes)  # type: ignore[arg-type]
+
+
+def file_of(
+    stage: Stage, content: bytes, day: date = DAY, kind: StatementKind = StatementKind.TRADE, fund: str = ""
+) -> StatementFile:
+    return StatementFile(
+        id=stage.ids.new("stf"),
+        account_id=stage.account.id,
+        mode=Mode.TEST,
+        day=day,
+        kind=kind,
+        fund=fund,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+        provenance="channel",
+        received_at=NOW,
+    )
+
+
+def line_of(payment: ChannelPayment, **changes: object) -> Line:
+    """The line that a bill has of this payment, at the cost rate of the stage's attempts (0.38 %)."""
+    line = Line(
+        n=1,
+        day=payment.channel_date,
+        kind=LineKind.PAYMENT,
+        number=payment.number,
+        payment_number=payment.number,
+        transaction_id=payment.transaction_id,
+        total=payment.total,
+        received=payment.received,
+        fee=(payment.received.minor * 3_800 + 500_000) // 1_000_000,
+        status=LineStatus.SUCCEEDED,
+        at=payment.paid_at,
+        method="alipay_qr",
+    )
+    return line._replace(**changes)  # type: ignore[arg-type]
+
+
+def flow(
+    n: int, movement: Movement, amount: int, balance: int, transaction_id: str = "", *, number: str = ""
+) -> FundLine:
+    return FundLine(
+        n=n,
+        fund="BASIC",
+        flow_id=f"f{n}",
+        transaction_id=transaction_id,
+        number=number,
+        movement=movement,
+        amount=amount,
+        balance=balance,
+        at=NOW,
+        words="—",
+    )
+
+
+async def stored(stage: Stage, lines: list[Line], day: date = DAY, content: bytes = b"bill") -> StatementFile:
+    file = file_of(stage, content, day)
+    async with stage.unit_of_work() as uow:
+        assert await uow.bills.store(file, io.BytesIO(content), lines) == len(lines)
+    return file
+
+
+async def flows(stage: Stage, lines: list[FundLine], day: date = DAY, content: bytes = b"fund") -> None:
+    file = file_of(stage, content, day, StatementKind.FUND, "BASIC")
+    async with stage.unit_of_work() as uow:
+        await uow.bills.store(file, io.BytesIO(content), lines)
+
+
+async def paid(stage: Stage, transaction: str = "") -> ChannelPayment:
+    order = await stage.order()
+    payment = replace(stage.new_payment(order, await stage.attempt(order), transaction), received=Money(10_000))
+    async with stage.unit_of_work() as uow:
+        await uow.payments.add(payment)
+    return payment
+
+
+class BillsContract(OnStage):
+    async def test_a_day_is_opened_once_and_keeps_every_field(self, stage: Stage) -> None:
+        day = day_of(
+            stage,
+            status=DayStatus.WITH_DIFFERENCES,
+            files={"trade": "aa", "fund:BASIC": "bb"},
+            next_at=NOW,
+            tries=2,
+            differences=1,
+            held=2,
+            foreign=3,
+            matched=4,
+            note="—",
+            closed_by="usr_1",
+        )
+        async with stage.unit_of_work() as uow:
+            assert await uow.bills.open_day(day)
+        async with stage.unit_of_work() as uow:
+            assert not await uow.bills.open_day(day_of(stage))
+        async with stage.unit_of_work() as uow:
+            assert await uow.bills.day(stage.account.id, DAY) == day
+            assert await uow.bills.lock_day(stage.account.id, DAY) == day
+        async with stage.unit_of_work() as uow:
+            await uow.bills.save_day(replace(day, status=DayStatus.CLOSED, next_at=None, closed_by=None))
+        async with stage.unit_of_work() as uow:
+            assert (await uow.bills.day(stage.account.id, DAY)).status is DayStatus.CLOSED
+
+    async def test_an_unknown_line_is_not_found(self, stage: Stage) -> None:
+        with pytest.raises(NotFound):
+            async with stage.unit_of_work() as uow:
+                await uow.bills.line(stage.account.id, DAY, 1)
+
+    async def test_an_unknown_day_is_not_found(self, stage: Stage) -> None:
+        with pytest.raises(NotFound):
+            async with stage.unit_of_work() as uow:
+                await uow.bills.day(stage.account.id, DAY)
+
+    async def test_due_days_are_claimed_once_until_their_retry(self, stage: Stage) -> None:
+        retry = NOW + timedelta(minutes=20)
+        async with stage.unit_of_work() as uow:
+            for at in range(3):
+                await uow.bills.open_day(day_of(stage, DAY + at * ONE, next_at=NOW + at * timedelta(seconds=1)))
+            await uow.bills.open_day(day_of(stage, DAY + 3 * ONE, next_at=None))
+        async with stage.unit_of_work() as uow:
+            (first,) = await uow.bills.claim_due(NOW + timedelta(seconds=1), retry_at=retry, limit=1)
+            assert (first.day, first.next_at) == (DAY, retry)
+        async with stage.unit_of_work() as uow:
+            rest = await uow.bills.claim_due(NOW + timedelta(seconds=1), retry_at=retry, limit=9)
+            assert [day.day for day in rest] == [DAY + ONE]
+        async with stage.unit_of_work() as uow:
+            assert not await uow.bills.claim_due(NOW + timedelta(seconds=1), retry_at=retry, limit=9)
+
+    async def test_a_file_is_kept_to_the_byte_and_known_by_its_bill(self, stage: Stage) -> None:
+        content = bytes(range(256)) * 5_000  # more than a piece
+        file = await stored(stage, [], content=content)
+        async with stage.unit_of_work() as uow:
+            await uow.bills.open_day(day_of(stage).fetched(file))
+        async with stage.unit_of_work() as uow:
+            assert await uow.bills.file(stage.account.id, DAY, "trade") == file
+            assert await uow.bills.file(stage.account.id, DAY, "fund:BASIC") is None
+            assert b"".join([piece async for piece in uow.bills.content(file)]) == content
+
+    async def test_of_a_file_that_breaks_off_nothing_is_kept(self, stage: Stage) -> None:
+        payment = await paid(stage)
+        await stored(stage, [line_of(payment)])
+
+        def torn() -> Iterator[Line]:
+            yield line_of(payment, n=1, number="other")
+            raise BillInvalid("not an amount", line=2)
+
+        with pytest.raises(BillInvalid):
+            async with stage.unit_of_work() as uow:
+                await uow.bills.store(file_of(stage, b"torn"), io.BytesIO(b"torn"), torn())
+        async with stage.unit_of_work() as uow:
+            compared = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
+        assert (compared.matched, list(compared.lines)) == (1, [])
+
+    async def test_an_equal_pair_is_matched_and_nothing_is_left(self, stage: Stage) -> None:
+        payment = await paid(stage)
+        await stored(stage, [line_of(payment)])
+        async with stage.unit_of_work() as uow:
+            compared = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
+        assert (compared.matched, compared.foreign, compared.fee, compared.fee_returned) == (1, 0, 38, 0)
+        assert (list(compared.lines), list(compared.ours)) == ([], [])
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"received": Money(9_999)},
+            {"fee": 37},
+            {"status": LineStatus.REVERSED},
+            {"transaction_id": "another"},
+            {"received": Money(10_000, "USD"), "total": Money(10_000, "USD")},
+        ],
+        ids=lambda changes: next(iter(changes)),
+    )
+    async def test_a_pair_that_differs_in_one_column_is_left_with_both_sides(
+        self, stage: Stage, changes: dict[str, object]
+    ) -> None:
+        payment = await paid(stage)
+        line = line_of(payment, **changes)
+        await stored(stage, [line])
+        async with stage.unit_of_work() as uow:
+            compared = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
+        assert compared.matched == 0
+        assert list(compared.lines) == [line]
+        assert [(one.id, one.received, one.fee) for one in compared.ours] == [(payment.id, Money(10_000), 38)]
+
+    async def test_what_stands_alone_is_left(self, stage: Stage) -> None:
+        payment = await paid(stage)
+        stranger = line_of(payment, number=channel_number("01KB5P4Z0W3V7H2M9T8Q6R5N4D"))
+        await stored(stage, [stranger])
+        async with stage.unit_of_work() as uow:
+            compared = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
+            assert await uow.bills.line(stage.account.id, DAY, 1) == stranger
+        assert (list(compared.lines), [one.id for one in compared.ours]) == ([stranger], [payment.id])
+
+    async def test_a_line_twice_is_left_although_each_equals_ours(self, stage: Stage) -> None:
+        payment = await paid(stage)
+        await stored(stage, [line_of(payment), line_of(payment, n=2)])
+        async with stage.unit_of_work() as uow:
+            compared = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
+        assert [line.n for line in compared.lines] == [1, 2]
+        assert len(compared.ours) == 1
+
+    async def test_the_other_side_is_found_on_a_neighbouring_day(self, stage: Stage) -> None:
+        payment = await paid(stage)
+        line = line_of(payment, day=DAY + ONE)
+        await stored(stage, [line], DAY + ONE)
+        for day in (DAY, DAY + ONE):
+            async with stage.unit_of_work() as uow:
+                compared = await uow.bills.compare(stage.account.id, day, ours_only=False)
+            assert (list(compared.lines), [one.id for one in compared.ours]) == ([line], [payment.id])
+
+    async def test_numbers_of_others_are_counted_in_an_account_that_is_not_ours(self, stage: Stage) -> None:
+        payment = await paid(stage)
+        foreign = line_of(payment, n=2, number="SHOP-1", payment_number="SHOP-1", transaction_id="x", fee=9)
+        await stored(stage, [line_of(payment), foreign])
+        async with stage.unit_of_work() as uow:
+            compared = await uow.bills.compare(stage.account.id, DAY, ours_only=True)
+            assert (compared.matched, compared.foreign, list(compared.lines), compared.fee) == (1, 1, [], 38)
+            compared = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
+            assert (compared.matched, compared.foreign, list(compared.lines)) == (1, 0, [foreign])
+
+    async def test_refunds_are_matched_by_their_own_number_and_their_share_of_the_channels_fee(
+        self, stage: Stage
+    ) -> None:
+        payment = await paid(stage)
+        parts = (Money(4_000), Money(6_000))
+        refunds = [
+            await stage.refund(
+                payment,
+                amount=part,
+                debit=part,
+                share=Money(0),
+                draws=Draws(pending=part),
+                status=RefundStatus.SUCCEEDED,
+                accepted_at=NOW + timedelta(seconds=n),
+                succeeded_at=NOW,
+            )
+            for n, part in enumerate(parts)
+        ]
+        await stage.refund(payment, amount=Money(1), debit=Money(1), share=Money(0), draws=Draws(pending=Money(1)))
+        lines = [
+            line_of(payment, n=n, kind=LineKind.REFUND, number=refund.number, received=refund.debit, fee=fee)
+            for n, (refund, fee) in enumerate(zip(refunds, (-15, -23), strict=True), start=2)
+        ]
+        await stored(stage, [line_of(payment), *lines])
+        async with stage.unit_of_work() as uow:
+            compared = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
+        assert (compared.matched, list(compared.lines), list(compared.ours)) == (3, [], [])
+        assert (compared.fee, compared.fee_returned) == (38, 38)
+        await stored(stage, [line_of(payment), lines[0]._replace(fee=-16), lines[1]], content=b"other")
+        async with stage.unit_of_work() as uow:
+            compared = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
+        assert [(one.id, one.fee) for one in compared.ours] == [(refunds[0].id, -15)]
+
+    async def test_money_on_another_accounts_bill_is_that_bills_finding_alone(self, stage: Stage) -> None:
+        payment = await paid(stage)
+        other = stage.new_account()
+        async with stage.unit_of_work() as uow:
+            await uow.accounts.add(other)
+        file = replace(file_of(stage, b"other"), account_id=other.id)
+        line = line_of(payment)
+        async with stage.unit_of_work() as uow:
+            await uow.bills.store(file, io.BytesIO(b"other"), [line])
+        async with stage.unit_of_work() as uow:
+            here = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
+            there = await uow.bills.compare(other.id, DAY, ours_only=False)
+        assert (list(here.lines), list(here.ours)) == ([], [])
+        assert (list(there.lines), [one.account_id for one in there.ours]) == ([line], [stage.account.id])
+
+    async def test_a_bill_published_anew_takes_the_place_of_its_lines(self, stage: Stage) -> None:
+        payment = await paid(stage)
+        await stored(stage, [line_of(payment, fee=1)])
+        await stored(stage, [line_of(payment)], content=b"mended")
+        async with stage.unit_of_work() as uow:
+            compared = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
+        assert (compared.matched, list(compared.lines)) == (1, [])
+
+    async def test_what_is_known_of_an_accounts_days(self, stage: Stage) -> None:
+        async with stage.unit_of_work() as uow:
+            assert not await uow.bills.spans()
+        await paid(stage)
+        async with stage.unit_of_work() as uow:
+            assert await uow.bills.spans() == [Span(stage.account.id, Mode.TEST, DAY, None, None)]
+            await uow.bills.open_day(day_of(stage, DAY, status=DayStatus.MATCHED))
+            await uow.bills.open_day(day_of(stage, DAY + ONE))
+        async with stage.unit_of_work() as uow:
+            assert [day.day for day in await uow.bills.days_in(DayStatus.MATCHED, limit=9)] == [DAY]
+            assert not await uow.bills.days_in(DayStatus.MATCHED, limit=0)
+            assert await uow.bills.spans() == [Span(stage.account.id, Mode.TEST, DAY, DAY + ONE, DAY)]
+            assert await uow.bills.spans(stage.account.id) == await uow.bills.spans()
+            assert not await uow.bills.spans("cha_0")
+
+
+class FundBillsContract(OnStage):
+    async def test_what_was_traded_and_moved_alike_is_not_told(self, stage: Stage) -> None:
+        payment = await paid(stage, "t1")
+        await stored(stage, [line_of(payment)])
+        moves = [flow(1, Movement.PAYMENT, 10_000, 10_000, "t1"), flow(2, Movement.FEE, -38, 9_962, "t1")]
+        await flows(stage, moves)
+        async with stage.unit_of_work() as uow:
+            assert not await uow.bills.compare_funds(stage.account.id, DAY)
+
+    async def test_each_way_of_not_moving_alike_is_told(self, stage: Stage) -> None:
+        payment = await paid(stage, "t1")
+        lines = [
+            line_of(payment),
+            line_of(payment, n=2, number="B", transaction_id="t2"),
+            line_of(payment, n=3, kind=LineKind.REFUND, number="R", transaction_id="r1", fee=-8, received=Money(2_000)),
+        ]
+        await stored(stage, lines)
+        await flows(
+            stage,
+            [
+                flow(1, Movement.PAYMENT, 10_000, 10_000, "t1"),  # and no fee
+                flow(2, Movement.PAYMENT, 500, 10_500, "t9", number="Z"),
+                flow(3, Movement.PAYOUT, -500, 10_000, "w1"),
+                flow(4, Movement.REFUND, -2_000, 8_000, "r1"),
+                flow(5, Movement.FEE_RETURNED, 8, 8_008, "r1"),
+            ],
+        )
+        async with stage.unit_of_work() as uow:
+            assert list(await uow.bills.compare_funds(stage.account.id, DAY)) == [
+                Moved("t1", payment.number, 9_962, 10_000),
+                Moved("t2", "B", 9_962, None),
+                Moved("t9", "Z", None, 500),
+            ]
+            assert [line.flow_id for line in await uow.bills.strange_movements(stage.account.id, DAY)] == ["f3"]
+
+    async def test_balances_stand_beside_what_was_booked(self, stage: Stage) -> None:
+        payment = await paid(stage, "t1")
+        async with stage.unit_of_work() as uow:
+            await uow.ledger.post(payment_received(payment))
+        await flows(stage, [flow(1, Movement.PAYMENT, 70, 1_070)], DAY - ONE, b"before")
+        await flows(stage, [flow(1, Movement.PAYMENT, 10_000, 11_070), flow(2, Movement.FEE, -38, 11_032)])
+        async with stage.unit_of_work() as uow:
+            assert list(await uow.bills.balances(stage.account.id, DAY)) == [
+                FundBalance("BASIC", 1_070, 11_032, 9_962, 1_070, 10_000)
+            ]
+            assert list(await uow.bills.balances(stage.account.id, DAY - ONE)) == [
+                FundBalance("BASIC", 1_000, 1_070, 70, None, 0)
+            ]
+            assert not await uow.bills.balances(stage.account.id, DAY + ONE)
+
+    async def test_a_bill_that_begins_with_the_end_of_the_day_has_the_same_balances(self, stage: Stage) -> None:
+        hour = timedelta(hours=1)
+        moves = [flow(1, Movement.PAYMENT, 30, 130), flow(2, Movement.REFUND, -10, 120), flow(3, Movement.FEE, -1, 119)]
+        early = [replace(move, at=NOW + move.n * hour) for move in moves]
+        turned = [replace(move, n=n) for n, move in enumerate(reversed(early), start=1)]
+        for day, bill in ((DAY - ONE, turned), (DAY, turned)):
+            await flows(stage, bill, day, f"turned {day}".encode())
+        async with stage.unit_of_work() as uow:
+            assert list(await uow.bills.balances(stage.account.id, DAY)) == [FundBalance("BASIC", 100, 119, 19, 119, 0)]
+
+    async def test_a_bill_that_begins_with_the_end_is_known_by_its_balances_when_all_was_in_one_second(
+        self, stage: Stage
+    ) -> None:
+        await flows(stage, [flow(1, Movement.FEE, -38, 10_062), flow(2, Movement.PAYMENT, 10_000, 10_100)])
+        async with stage.unit_of_work() as uow:
+            (balance,) = await uow.bills.balances(stage.account.id, DAY)
+        assert (balance.opening, balance.closing, balance.movement) == (100, 10_062, 9_962)
+
+    async def test_a_due_day_is_one_schedulers_alone_while_it_is_claimed(self, stage: Stage) -> None:
+        retry = NOW + timedelta(minutes=20)
+        async with stage.unit_of_work() as uow:
+            for n in range(2):
+                await uow.bills.open_day(day_of(stage, DAY + n * ONE, next_at=NOW))
+
+        async def scheduler() -> list[date]:
+            async with stage.unit_of_work() as uow:
+                claimed = [day.day for day in await uow.bills.claim_due(NOW, retry_at=retry, limit=1)]
+                await asyncio.sleep(0.05)  # so that all three are at it
+            return claimed
+
+        claimed = await asyncio.gather(*(scheduler() for _ in range(3)))
+        assert sorted(day for days in claimed for day in days) == [DAY, DAY + ONE]
+
+    async def test_a_bill_may_run_from_the_newest_line_to_the_oldest(self, stage: Stage) -> None:
+        """As Alipay's do."""
+        before = [flow(1, Movement.FEE, -3, 1_067), flow(2, Movement.PAYMENT, 70, 1_070)]
+        await flows(stage, before, DAY - ONE, b"before")
+        await flows(stage, [flow(1, Movement.FEE, -38, 11_029), flow(2, Movement.PAYMENT, 10_000, 11_067)])
+        async with stage.unit_of_work() as uow:
+            assert list(await uow.bills.balances(stage.account.id, DAY)) == [
+                FundBalance("BASIC", 1_067, 11_029, 9_962, 1_067, 0)
+            ]
+
+
+class DiscrepanciesContract(OnStage):
+    async def test_a_discrepancy_is_one_by_its_key_and_keeps_every_field(self, stage: Stage) -> None:
+        first = discrepancy(stage)
+        async with stage.unit_of_work() as uow:
+            await uow.bills.add_discrepancy(first)
+        with pytest.raises(AlreadyExists, match="uq_discrepancy_key"):
+            async with stage.unit_of_work() as uow:
+                await uow.bills.add_discrepancy(discrepancy(stage))
+        async with stage.unit_of_work() as uow:
+            assert await uow.bills.lock_discrepancy(first.id) == first
+            moved = replace(first, status=DiscrepancyStatus.RESOLVED, resolved_at=NOW, resolved_by="usr_2", note="yes")
+            await uow.bills.save_discrepancy(moved)
+        async with stage.unit_of_work() as uow:
+            assert await uow.bills.discrepancy(first.id) == moved
+            assert list(await uow.bills.discrepancies(stage.account.id, DAY)) == [moved]
+            assert not await uow.bills.discrepancies(stage.account.id, DAY + ONE)
+
+    async def test_discrepancies_are_listed_newest_first_and_page_by_page(self, stage: Stage) -> None:
+        kept = [replace(discrepancy(stage), key=f"k{n}") for n in range(3)]
+        kept[1] = replace(kept[1], kind=DifferenceKind.AMOUNT, day=DAY + ONE)
+        for one in kept:
+            async with stage.unit_of_work() as uow:
+                await uow.bills.add_discrepancy(one)
+        nothing: dict[str, None] = {"account_id": None, "day": None, "kind": None, "status": None}
+        first = await stage.reconciliation.discrepancies(**nothing, cursor=None, limit=2)
+        rest = await stage.reconciliation.discrepancies(**nothing, cursor=first.next_cursor, limit=2)
+        assert [row["id"] for row in (*first.rows, *rest.rows)] == [one.id for one in reversed(kept)]
+        assert rest.next_cursor is None
+        for filters in ({"kind": "amount"}, {"day": DAY + ONE}):
+            page = await stage.reconciliation.discrepancies(**{**nothing, **filters}, cursor=None, limit=9)  # type: ignore[arg-type]
+            assert [row["id"] for row in page.rows] == [kept[1].id]
+
+    async def test_days_are_listed_newest_first_and_page_by_page(self, stage: Stage) -> None:
+        async with stage.unit_of_work() as uow:
+            for n in range(3):
+                await uow.bills.open_day(day_of(stage, DAY + n * ONE, foreign=n))
+        first = await stage.reconciliation.days(account_id=None, status=None, cursor=None, limit=2)
+        rest = await stage.reconciliation.days(account_id=None, status=None, cursor=first.next_cursor, limit=2)
+        assert [row["foreign_lines"] for row in (*first.rows, *rest.rows)] == [2, 1, 0]
+        assert rest.next_cursor is None
+        other = await stage.reconciliation.days(account_id="cha_0", status=None, cursor=None, limit=2)
+        assert not other.rows
+
+    @pytest.mark.parametrize("cursor", ["", "x", "!", "ZGl8", "c2R8MjAyNi0xMS0wMXw"])
+    async def test_a_cursor_of_somebody_else_is_refused(self, stage: Stage, cursor: str) -> None:
+        with pytest.raises(InvalidRequest) as refused:
+            await stage.reconciliation.days(account_id=None, status=None, cursor=cursor, limit=2)
+        assert refused.value.code == "cursor_invalid"
+
+    async def test_an_unknown_discrepancy_is_not_found(self, stage: Stage) -> None:
+        with pytest.raises(NotFound):
+            async with stage.unit_of_work() as uow:
+                await uow.bills.discrepancy("dis_1")
+
+
+def discrepancy(stage: Stage) -> Discrepancy:
+    return Discrepancy(
+        id=stage.ids.new("dis"),
+        account_id=stage.account.id,
+        mode=Mode.TEST,
+        day=DAY,
+        key="fee:payment:PTY1",
+        kind=DifferenceKind.FEE,
+        line_n=7,
+        ours_id="pay_1",
+        number="PTY1",
+        transaction_id="t1",
+        amount=-1,
+        found_at=datetime(2026, 11, 23, 2, 15, tzinfo=UTC),
+        owner="usr_1",
+        remedy=Remedy.ACCEPT_OURS,
+        note="—",
+    )

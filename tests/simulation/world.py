@@ -1,0 +1,210 @@
+"""One life's world: the house on fakes, its processes, and the weather that kills, loses, delays and lies."""
+
+import asyncio
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from application import crashpoints
+from domain.errors import PitayaError
+from tests.fakes.channel import ChannelFault
+from tests.fakes.clock import FakeLoopClock
+from tests.fakes.courier import CourierFault
+from tests.fakes.database import DatabaseFault, FakeDatabase
+from tests.fakes.house import House
+from tests.fakes.promises import FakePromises
+from tests.simulation.alarm import Alarm
+from tests.simulation.processes import Process
+
+T = TypeVar("T")
+F = TypeVar("F", bound=StrEnum)
+
+# A planted bug: changes each process's house before it runs.
+Sabotage = Callable[[House], None]
+
+_CHANNEL = (
+    ChannelFault.UNAVAILABLE,
+    ChannelFault.UNKNOWN_UNDONE,
+    ChannelFault.UNKNOWN_DONE,
+    ChannelFault.REJECTED,
+    ChannelFault.SLOW,
+    ChannelFault.LATE_ANSWER,
+)
+_COURIER = (CourierFault.UNREACHABLE, CourierFault.REFUSED, CourierFault.LOST_ANSWER, CourierFault.SLOW)
+_COMMIT = (DatabaseFault.COMMIT_DONE, DatabaseFault.COMMIT_UNDONE, DatabaseFault.LOST_CONNECTION)
+_STATEMENT = (DatabaseFault.LOST_CONNECTION, DatabaseFault.LOCK_TIMEOUT)
+
+
+class Lost(Exception):
+    """The client has no answer: no server, a broken connection, or its patience ended. What happened, it must ask."""
+
+
+@dataclass
+class Weather:
+    """Chances of each misfortune at each step. Some lives are calm, some wild."""
+
+    kill: float = 0.0  # at any await of ours
+    crash: float = 0.0  # at a named crash point
+    kills: int = 0  # how many at most
+    channel: float = 0.0
+    courier: float = 0.0
+    commit: float = 0.0
+    statement: float = 0.0
+    slow: float = 0.0  # that a statement takes a while, its locks held
+    network: float = 0.0  # between the outside world and us, each way
+    impatience: float = 0.0
+
+    @classmethod
+    def of(cls, chance: random.Random) -> "Weather":
+        return cls(
+            kill=chance.choice((0.0, 0.002, 0.01)),
+            crash=chance.choice((0.0, 0.05, 0.2)),
+            kills=chance.randint(0, 6),
+            channel=chance.choice((0.0, 0.1, 0.4)),
+            courier=chance.choice((0.0, 0.2, 0.5)),
+            commit=chance.choice((0.0, 0.03, 0.1)),
+            statement=chance.choice((0.0, 0.005)),
+            slow=chance.choice((0.0, 0.05, 0.2)),
+            network=chance.choice((0.0, 0.1, 0.3)),
+            impatience=chance.choice((0.0, 0.15)),
+        )
+
+
+class World:
+    """Two web processes, one or two workers, and everything that may befall them until ``heal``."""
+
+    def __init__(self, seed: int, sabotage: Sabotage | None = None) -> None:
+        self.chance = random.Random(f"life {seed}")
+        self.clock = FakeLoopClock()
+        self.database = FakeDatabase(pause=self._pause)
+        self.house = House(clock=self.clock, database=self.database, seed=seed)
+        self.promises = FakePromises(self.database.tables, self.clock)
+        self._sabotage = sabotage
+        self.counts: Counter[str] = Counter()
+        self.bugs: list[BaseException] = []
+        self.weather = Weather()
+        self._coming = Weather.of(self.chance)
+        self._running: dict[str, Process] = {}
+        self.alarm = Alarm(self.database.tables, self.clock, self.chance, self.chance.choice((1.0, 5.0, 30.0)))
+        for channel in self.house.channels.values():
+            channel.faults.choose = lambda _: self._fault(self.weather.channel, _CHANNEL)
+        self.house.courier.faults.choose = lambda _: self._fault(self.weather.courier, _COURIER)
+        self.database.faults.choose = self._database_fault
+
+    # ── Processes ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin(self) -> None:
+        """Start every process, and let the weather come."""
+        crashpoints.install(self._crashpoint)
+        for role in ("web 1", "web 2", "worker 1", *(["worker 2"] if self.chance.random() < 0.5 else [])):
+            self._start(role)
+        self.weather = self._coming
+
+    def heal(self) -> None:
+        """No more faults. What is dead comes back as planned."""
+        self.weather = Weather()
+
+    def end(self) -> None:
+        crashpoints.install(lambda _: None)
+        for process in self._running.values():
+            process.die()
+
+    async def ask(self, work: Callable[[House], Coroutine[Any, Any, T]]) -> T:
+        """One call from outside to one of our web processes, on its house. Raises Lost, or what the use case raises."""
+        roles = [role for role, process in self._running.items() if role.startswith("web") and not process.dead]
+        weather = self.weather
+        if not roles or self.chance.random() < weather.network / 2:
+            await asyncio.sleep(0.1)
+            raise Lost("no server")
+        process = self._running[self.chance.choice(roles)]
+        task = process.spawn(work(process.house))
+        if self.chance.random() < weather.impatience:
+            await asyncio.sleep(self.chance.uniform(0, 2))
+            raise Lost("the client hung up")
+        try:
+            answer = await task
+        except asyncio.CancelledError:
+            if process.dead:
+                raise Lost("the server died") from None
+            raise
+        if self.chance.random() < weather.network / 2:
+            raise Lost("the answer was lost")
+        return answer
+
+    async def sleep(self, seconds: float) -> None:
+        """As long, up to the next whole second: people and polls meet at one instant more often than chance has it."""
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(math.ceil(now + seconds) - now)
+
+    def _start(self, role: str) -> None:
+        house = self.house.another_process()
+        if self._sabotage is not None:
+            self._sabotage(house)
+        process = self._running[role] = Process(role, house, self.bugs.append)
+        if role.startswith("worker"):
+            for job, sweep in (
+                ("fan_out", house.fan_out),
+                ("deliver", house.deliver),
+                ("check", house.check_due_attempts),
+                ("expire", house.expire_orders),
+                ("refund", house.check_due_refunds),
+            ):
+                process.spawn(self._sweeping(job, sweep))
+
+    async def _sweeping(self, job: str, sweep: Callable[[], Coroutine[Any, Any, int]]) -> None:
+        while True:
+            await self.alarm.wait(job)
+            self.counts["sweeps"] += 1
+            try:
+                await sweep()
+            except PitayaError:
+                self.counts["failed sweeps"] += 1
+
+    # ── Weather ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _pause(self, step: str) -> None:
+        """The database's hook at each statement: others may run here, and the process may die here."""
+        process = Process.here()
+        if step == "committed":
+            self.alarm.look()
+        if process is not None:
+            self._risk(process, self.weather.kill)
+        if step != "committed":
+            slow = self.weather.slow and self.chance.random() < self.weather.slow
+            await asyncio.sleep(self.chance.uniform(0, 1) if slow else 0)
+
+    def _crashpoint(self, _name: str) -> None:
+        process = Process.here()
+        if process is not None:
+            self._risk(process, self.weather.crash)
+
+    def _risk(self, process: Process, risk: float) -> None:
+        process.step()
+        weather = self.weather
+        if weather.kills and risk and self.chance.random() < risk:
+            weather.kills -= 1
+            self.counts["kills"] += 1
+            process.die()
+            asyncio.get_running_loop().call_later(self.chance.uniform(0.1, 8), self._start, process.role)
+            raise asyncio.CancelledError
+
+    def _fault(self, risk: float, kinds: tuple[F, ...]) -> F | None:
+        process = Process.here()
+        if process is not None:
+            self._risk(process, self.weather.kill)
+        if risk and self.chance.random() < risk:
+            self.counts["faults"] += 1
+            return self.chance.choice(kinds)
+        return None
+
+    def _database_fault(self, step: str) -> DatabaseFault | None:
+        if Process.here() is None:
+            return None
+        if step == "commit":
+            asyncio.get_running_loop().call_soon(self.alarm.look)  # it may be done and never heard of
+            return self._fault(self.weather.commit, _COMMIT)
+        return self._fault(self.weather.statement, _STATEMENT)
