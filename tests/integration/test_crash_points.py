@@ -207,10 +207,13 @@ async def test_kill_9_under_load_loses_nothing_and_life_goes_on(house: House, vi
 
 
 async def unseen(house: House) -> list[dict[str, Any]]:
-    """Announced events that are neither delivered nor visibly due: to be fanned out, or to be tried in time."""
+    """Events to be told that are neither delivered nor visibly due: to be fanned out, or to be tried in time.
+
+    The merchant has no endpoints: its orders name where they are told, its settlements are told nowhere.
+    """
     return await house.sql(
         "SELECT e.id, d.status, d.next_at FROM event e LEFT JOIN delivery d ON d.event_id = e.id WHERE e.announced"
-        " AND NOT EXISTS (SELECT FROM outbox WHERE event_id = e.id)"
+        " AND e.notify_url IS NOT NULL AND NOT EXISTS (SELECT FROM outbox WHERE event_id = e.id)"
         " AND (d.status = 'delivered' OR d.status = 'due' AND d.next_at > now() - $1::interval) IS NOT TRUE",
         timedelta(seconds=BUSY),
     )
