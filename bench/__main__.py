@@ -1,4 +1,4 @@
-"""`make bench`: place and confirm beside a bare handler, webhook deliveries, tail latency, start-up times.
+"""`make bench`: place and confirm beside a bare handler, a hot merchant, webhook deliveries, a big balance, start-ups.
 
 Everything runs on a PostgreSQL of its own with its durable defaults. Systems take turns, each has a database of its own
 with the same rows, and what counts is their ratio in this run: the machine's speed cancels out. Writes last.md.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench import report, starts, webhooks
+from bench import balance, merchants, report, starts, webhooks
 from bench.hot import (
     Measured,
     Pgbench,
@@ -46,10 +46,15 @@ class Size:
     rounds: int
     each: int  # requests a round; a multiple of the client's connections
     webhooks: int
+    merchants: int  # confirmations a round, for one merchant and for a thousand
+
+    @property
+    def placed(self) -> int:
+        return WARM + self.rounds * self.each
 
 
-FULL = Size(rounds=5, each=1_600, webhooks=2_000)
-QUICK = Size(rounds=2, each=640, webhooks=500)
+FULL = Size(rounds=5, each=1_600, webhooks=2_000, merchants=1_000)
+QUICK = Size(rounds=2, each=640, webhooks=500, merchants=1_000)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,16 +77,21 @@ def _measure(size: Size) -> report.Sheet:
         server = stack.enter_context(temporary_postgres())
         redis_url = stack.enter_context(temporary_valkey()).url()
         _say("preparing orders")
-        merchant, attempts = asyncio.run(prepare(server, redis_url, WARM + size.rounds * size.each))
+        hot = size.rounds * size.merchants
+        merchant, attempts, spread = asyncio.run(
+            prepare(server, redis_url, size.placed + hot, many=merchants.MANY, spread=merchants.WARM + hot)
+        )
         for name in (*SYSTEMS[1:], "starts"):
             asyncio.run(execute(server.url(), f"CREATE DATABASE {name} TEMPLATE pitaya"))
-        asyncio.run(number_attempts(server.url("pgbench"), attempts))
+        asyncio.run(number_attempts(server.url("pgbench"), attempts[: size.placed]))
         sheet = report.Sheet(_machine(server), os.getloadavg()[0])
         _say("start-up times")
         ground = Ground(server, redis_url, merchant, logs)
         sheet.starts = starts.measure(ground)
         _say("signing notices")
-        notices = [(notice(merchant, attempt), {"Content-Type": _FORM}) for attempt in attempts]
+        notices, others = (
+            [(notice(merchant, attempt), {"Content-Type": _FORM}) for attempt in shown] for shown in (attempts, spread)
+        )
         servers = _serve(stack, ground)
         given_to_bare(merchant, server.url("pgbench"))
         _say("place")
@@ -90,8 +100,14 @@ def _measure(size: Size) -> report.Sheet:
         _say("confirm")
         sheet.confirm = _confirm(size, ground, servers, notices)
         asyncio.run(_check(server, size))
+        _say("one hot merchant")
+        web = servers["pitaya"](f"/notices/alipay/{merchant.account_id}")
+        sheet.hot_merchant = merchants.measure(ground, web, notices[size.placed :], others, size.rounds)
+        asyncio.run(merchants.check(server.url("pitaya"), len(notices), len(others)))
         _say("webhooks")
         sheet.webhooks = webhooks.measure(ground, size.rounds, size.webhooks)
+        _say("the balance of an account with a million transfers")
+        sheet.balances = asyncio.run(balance.measure(server))
         return sheet
 
 
@@ -174,7 +190,7 @@ def _tail(web: Callable[[str], Web], merchant: Merchant, rate: float) -> tuple[f
 
 async def _check(server: EmbeddedPostgres, size: Size) -> None:
     """Every order was paid and booked exactly once, everywhere: what answered fast has also done it."""
-    paid = WARM + size.rounds * size.each
+    paid = size.placed
     for name in SYSTEMS:
         for table, rows in {"channel_payment": paid, "transfer": 2 * paid, "outbox": paid, "notice": paid}.items():
             found = await execute(server.url(name), f"SELECT count(*) FROM {table}")

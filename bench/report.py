@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from statistics import median
 
+from bench import balance, merchants
 from bench.hot import Measured
 
 AIM = 0.6
@@ -18,7 +19,8 @@ _WHO = {
 
 @dataclass(slots=True)
 class Sheet:
-    """All that one run found. ``tail`` is (rate, p50, p99), ``webhooks`` (ours, bare), both a second and ms."""
+    """All that one run found. ``tail`` is (rate, p50, p99), ``webhooks`` (ours, bare), both a second and ms.
+    ``hot_merchant`` is (rate of one merchant's confirmations, ratio to those of a thousand merchants)."""
 
     machine: str
     load: float
@@ -27,6 +29,8 @@ class Sheet:
     confirm: dict[str, Measured] = field(default_factory=dict)
     tail: tuple[float, float, float] = (0.0, 0.0, 0.0)
     webhooks: tuple[float, float] = (0.0, 0.0)
+    hot_merchant: tuple[float, float] = (0.0, 0.0)
+    balances: balance.Balances | None = None
     starts: dict[str, float] = field(default_factory=dict)
 
 
@@ -44,6 +48,7 @@ def write(sheet: Sheet) -> str:
             "",
             *_hot("Place an order", sheet.place),
             *_hot("Confirm by a verified notice (RSA2, nine rows)", sheet.confirm),
+            *_merchants(*sheet.hot_merchant),
             "## Placing at half of that load",
             "",
             f"At {rate:.0f} a second: median {p50:.1f} ms, p99 {p99:.1f} ms, counted from when each call was due.",
@@ -53,6 +58,7 @@ def write(sheet: Sheet) -> str:
             f"Pitaya {ours:.0f} a second (claimed, read, signed, posted, stored), a bare aiohttp loop {bare:.0f}:",
             f"**{ours / bare:.2f}** (aim {AIM_WEBHOOKS}).",
             "",
+            *_balances(sheet.balances),
             "## From the command to the first use",
             "",
             *(f"- {name}: {seconds:.1f} s" for name, seconds in sheet.starts.items()),
@@ -84,6 +90,20 @@ def _hot(title: str, results: dict[str, Measured]) -> list[str]:
         f"{aim} By CPU is the servers' time alone: the steadier figure where others use the machine.",
         "",
     ]
+
+
+def _merchants(rate: float, ratio: float) -> list[str]:
+    return [
+        "## Confirming for one hot merchant",
+        "",
+        f"{rate:.0f} a second, **{ratio:.2f}** of what {merchants.MANY:,} merchants in turn reach on the same account",
+        f"(aim: within {merchants.WITHIN:.0%}).",
+        "",
+    ]
+
+
+def _balances(found: balance.Balances | None) -> list[str]:
+    return ["## The balance of an account with a million transfers", "", *balance.lines(found), ""] if found else []
 
 
 def _server_cpu(found: Measured) -> list[float]:

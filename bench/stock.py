@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from domain.attempts import Attempt
 from domain.bookkeeping import BASIC
 from domain.channels import ActionType, Channel, FundMode, Method, Mode, PayerAction, Terms
 from domain.ledger import PLATFORM, Account, AccountKind
-from domain.merchants import Caller
+from domain.merchants import Merchant as OneMerchant
 from domain.money import CNY, FeePlan, Money, Rate
 from domain.numbers import channel_number
 from domain.orders import Order, OrderRequest
@@ -106,16 +107,18 @@ class Ground:
     logs: Path
 
 
-async def prepare(server: EmbeddedPostgres, redis_url: str, orders: int) -> tuple[Merchant, list[Attempt]]:
-    """A migrated database "pitaya" with a merchant and that many orders whose Alipay code is shown."""
+async def prepare(
+    server: EmbeddedPostgres, redis_url: str, orders: int, *, many: int, spread: int
+) -> tuple[Merchant, list[Attempt], list[Attempt]]:
+    """A migrated database "pitaya" with a merchant and that many orders whose Alipay code is shown; and beside it so
+    many merchants that collect through the same account, with ``spread`` such orders in turn."""
     await execute(server.url(), "CREATE DATABASE pitaya")
     await migrate(server.url("pitaya"))
     async with opened(Settings.from_environment(environment(server.url("pitaya"), redis_url))) as container:
         merchant = await _merchant(container)
-        attempts: list[Attempt] = []
-        while len(attempts) < orders:
-            attempts += await _attempts(container, merchant, min(250, orders - len(attempts)))
-    return merchant, attempts
+        others = await _merchants(container, many)
+        shown = await _attempts(container, merchant, [merchant.opened.merchant.id] * orders)
+        return merchant, shown, await _attempts(container, merchant, [others[n % many] for n in range(spread)])
 
 
 async def _merchant(container: Container) -> Merchant:
@@ -136,18 +139,34 @@ async def _merchant(container: Container) -> Merchant:
     return Merchant(made, made.account_ids[0], alipay)
 
 
-async def _attempts(container: Container, merchant: Merchant, count: int) -> list[Attempt]:
+async def _merchants(container: Container, count: int) -> list[str]:
     ids, now = container.ids(), datetime.now(UTC)
-    caller = Caller(merchant.opened.merchant.id, Mode.TEST)
+    found = [ids.new("mch") for _ in range(count)]
+    async with container.database().unit_of_work() as uow:
+        for n, id_ in enumerate(found):
+            await uow.merchants.add(OneMerchant(id=id_, name=f"Bench {n}", created_at=now))
+    return found
+
+
+async def _attempts(container: Container, merchant: Merchant, payees: Sequence[str]) -> list[Attempt]:
+    """An attempt for each of them, through the account of ``merchant``."""
+    attempts: list[Attempt] = []
+    while len(attempts) < len(payees):
+        attempts += await _shown(container, merchant.account_id, payees[len(attempts) : len(attempts) + 250])
+    return attempts
+
+
+async def _shown(container: Container, account_id: str, payees: Sequence[str]) -> list[Attempt]:
+    ids, now = container.ids(), datetime.now(UTC)
     attempts = []
     async with container.database().unit_of_work() as uow:
-        for _ in range(count):
+        for payee in payees:
             id_ = ids.new("ord")
             order = Order.place(
                 OrderRequest(merchant_order_no=id_, amount=AMOUNT, subject=SUBJECT, expires_in=86_400),
                 id=id_,
-                merchant_id=caller.merchant_id,
-                mode=caller.mode,
+                merchant_id=payee,
+                mode=Mode.TEST,
                 token=ids.token(27),
                 now=now,
                 expires_at=now + timedelta(days=1),
@@ -156,10 +175,10 @@ async def _attempts(container: Container, merchant: Merchant, count: int) -> lis
             attempt = Attempt(
                 id=ids.new("att"),
                 order_id=id_,
-                merchant_id=caller.merchant_id,
-                mode=caller.mode,
+                merchant_id=payee,
+                mode=Mode.TEST,
                 method=Method.ALIPAY_QR,
-                account_id=merchant.account_id,
+                account_id=account_id,
                 number=number,
                 amount=AMOUNT,
                 fund_mode=FundMode.COLLECT,
