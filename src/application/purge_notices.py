@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from application.ports.storage import UnitOfWorkFactory
 from application.ports.world import Clock
-from domain.refused_notices import KEPT
+from domain.kept_notices import KEPT
 
 
 @dataclass(frozen=True, slots=True)

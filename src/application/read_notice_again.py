@@ -1,4 +1,4 @@
-"""After a fix of ours, an operator has a refused notice read again."""
+"""After a fix of ours, an operator has a notice read again: a refused one, or one that did not fit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,15 @@ from application.ports.storage import UnitOfWorkFactory
 from application.ports.world import Clock, Ids
 from application.receive_notice import NoticeHandled, ReceiveNotice
 from domain.actors import Actor
-from domain.refused_notices import RefusedNotice
+from domain.kept_notices import KeptNotice, RefusedNotice
 
 
 @dataclass(frozen=True, slots=True)
 class ReadNoticeAgain:
-    """Believed or refused by the same rules as when it came; reading once more what was taken changes nothing."""
+    """Believed or refused by the same rules as when it came; reading once more what was taken changes nothing.
+
+    Raises NotFound.
+    """
 
     unit_of_work: UnitOfWorkFactory
     receive: ReceiveNotice
@@ -23,8 +26,19 @@ class ReadNoticeAgain:
         async with self.unit_of_work() as uow:
             return await uow.notices.refusals(limit=limit)
 
-    async def __call__(self, actor: Actor, notice_id: str) -> NoticeHandled:
-        handled = await self.receive.again(notice_id)
+    async def refused(self, actor: Actor, notice_id: str) -> NoticeHandled:
+        async with self.unit_of_work() as uow:
+            kept = await uow.notices.refused(notice_id)
+        return await self._again(actor, notice_id, kept)
+
+    async def verified(self, actor: Actor, account_id: str, notice_id: str) -> NoticeHandled:
+        """``notice_id`` is the channel's. One from before we kept what its signature rests on is refused."""
+        async with self.unit_of_work() as uow:
+            kept = await uow.notices.get(account_id, notice_id)
+        return await self._again(actor, notice_id, kept)
+
+    async def _again(self, actor: Actor, notice_id: str, kept: KeptNotice) -> NoticeHandled:
+        handled = await self.receive.again(kept)
         async with self.unit_of_work() as uow:
             await uow.audit.add(
                 actor.did(
@@ -32,7 +46,7 @@ class ReadNoticeAgain:
                     notice_id,
                     id=self.ids.new("aud"),
                     at=self.clock.now(),
-                    after={"accepted": handled.accepted, "outcome": handled.outcome},
+                    after={"account": kept.account_id, "accepted": handled.accepted, "outcome": handled.outcome},
                 )
             )
         return handled

@@ -15,7 +15,7 @@ from application.ports.world import Clock, Hints, Ids
 from application.recent import Recent
 from domain.channels import Access, Channel, ChannelNotice
 from domain.errors import DatabaseUnavailable, NotFound, NoticeRejected, OutcomeUnknown
-from domain.refused_notices import RefusedNotice
+from domain.kept_notices import KeptNotice, RefusedNotice
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,10 @@ class ReceiveNotice:
             return NoticeHandled(reader.answer(accepted=False), accepted=False, outcome=refusal.code)
         try:
             # Whoever moves a refund locks it, and the order before it.
-            confirmation = await self._take(access, notice, body, watching=notice.refund is None)
+            confirmation = await self._take(access, notice, body, now, watching=notice.refund is None)
         except (AlreadyExists, Moved):
             # Somebody moved the same order at this moment, or recorded the same transaction: now we will see it.
-            confirmation = await self._take(access, notice, body, watching=False)
+            confirmation = await self._take(access, notice, body, now, watching=False)
         crashpoint("notice.after_commit")
         if confirmation.order_id is not None and confirmation.outcome is not Outcome.KNOWN:
             await self.hints.order_changed(confirmation.order_id)
@@ -86,12 +86,11 @@ class ReceiveNotice:
             order_id=confirmation.order_id,
         )
 
-    async def again(self, notice_id: str) -> NoticeHandled:
-        """Read one that was refused once more, by what we know now and as of the time it came. Raises NotFound."""
+    async def again(self, kept: KeptNotice) -> NoticeHandled:
+        """Verify and take it once more, by what we know now and as of the time it came."""
         async with self.unit_of_work() as uow:
-            refused = await uow.notices.refused(notice_id)
-            access = await uow.accounts.access(refused.account_id)
-        return await self._handle(access, refused.headers, refused.body, refused.received_at)
+            access = await uow.accounts.access(kept.account_id)
+        return await self._handle(access, kept.headers, kept.body, kept.received_at)
 
     async def _keep(self, access: Access, headers: Mapping[str, str], body: bytes, reason: str) -> None:
         """For whoever mends what was wrong with us. That it cannot be kept is no reason to answer otherwise."""
@@ -124,7 +123,9 @@ class ReceiveNotice:
         async with self.unit_of_work() as uow:
             return await uow.accounts.access(account_id)
 
-    async def _take(self, access: Access, notice: ChannelNotice, body: bytes, *, watching: bool) -> Confirmation:
+    async def _take(
+        self, access: Access, notice: ChannelNotice, body: bytes, received_at: datetime, *, watching: bool
+    ) -> Confirmation:
         evidence = f"notice:{notice.id}"
         async with self.unit_of_work() as uow:
             confirmation, refund = Confirmation(Outcome.NOTHING), None
@@ -139,7 +140,7 @@ class ReceiveNotice:
                 confirmation = await self.confirm_payout(uow, access, notice.payout)
             if confirmation.outcome is not Outcome.EARLY:
                 await uow.notices.add(
-                    access.account.id, notice, body=body, outcome=confirmation.outcome, received_at=self.clock.now()
+                    access.account.id, notice, body=body, outcome=confirmation.outcome, received_at=received_at
                 )
             crashpoint("notice.before_commit")
         return refund if refund is not None and refund.outcome is Outcome.EARLY else confirmation

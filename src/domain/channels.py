@@ -377,13 +377,15 @@ class RefundReport:
 @dataclass(frozen=True, slots=True)
 class ChannelNotice:
     """A verified notice: the channel's id of it (stable over its retries) and what it reports, if that concerns us:
-    a payment, a refund, a payout, or none of them."""
+    a payment, a refund, a payout, or none of them. ``headers`` are those that its signature rests on, beside its body.
+    """
 
     id: str
     kind: str
     report: ChannelReport | None
     refund: RefundReport | None = None
     payout: PayoutReport | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

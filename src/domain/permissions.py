@@ -64,7 +64,7 @@ PLATFORM_PERMISSIONS = _table(
     ("payments.read", "see what the channels have received", _staff),
     ("suspense.read", "see money that is held", _staff),
     ("notices.read", "see the channels' notices", _staff),
-    ("notices.read_again", "have a refused notice read again after a fix", _ops),
+    ("notices.read_again", "have a notice read again after a fix", _ops),
     ("ledger.read", "see the ledger's accounts, balances and transfers", _fin | _risk),
     ("reports.read", "see reports of payments: gross, refunds, fees, cost and margin", _fin),
     ("balances.freeze", "freeze and unfreeze an amount of a merchant's balance", _fin | _risk),

@@ -12,8 +12,8 @@ from domain.circuits import Circuit
 from domain.errors import NotFound
 from domain.events import Event
 from domain.idempotency import RUNNING, IdempotencyKey
+from domain.kept_notices import KEPT_AN_HOUR, RefusedNotice
 from domain.notifications import LEASE, Answer, Delivery, DeliveryStatus
-from domain.refused_notices import KEPT_AN_HOUR, RefusedNotice
 from tests.contracts.stage import NOW, OnStage, Stage, assert_every_field_is_filled, soon
 
 SECOND = timedelta(seconds=1)
@@ -22,11 +22,35 @@ SECOND = timedelta(seconds=1)
 class NoticesContract(OnStage):
     async def test_a_notice_is_new_once_for_each_account(self, stage: Stage) -> None:
         notice = ChannelNotice("n-1", "payment", None)
-        added = ((stage.account.id, "nothing"), (stage.account.id, "known"), ("cha_other", "held"))
+        added = ((stage.account.id, "confirmed"), (stage.account.id, "known"), ("cha_other", "held"))
         for account, outcome in added:
             async with stage.unit_of_work() as uow:
                 await uow.notices.add(account, notice, body=b"\xff\x00", outcome=outcome, received_at=NOW)
-        assert await stage.notices() == sorted([(stage.account.id, "n-1", "nothing"), ("cha_other", "n-1", "held")])
+        assert await stage.notices() == sorted([(stage.account.id, "n-1", "confirmed"), ("cha_other", "n-1", "held")])
+
+    async def test_a_notice_is_kept_as_it_came_and_only_an_outcome_of_none_gives_way(self, stage: Stage) -> None:
+        first = ChannelNotice("n-1", "payment", None, headers={"wechatpay-nonce": "a", "wechatpay-serial": "é"})
+        again, later = replace(first, headers={"wechatpay-nonce": "b"}), NOW + SECOND
+        for outcome, after in (
+            ("mismatch", "mismatch"),
+            ("nothing", "nothing"),
+            ("mismatch", "mismatch"),
+            ("refund", "refund"),
+            ("nothing", "refund"),
+            ("known", "refund"),
+        ):
+            async with stage.unit_of_work() as uow:
+                notice, at = (again, later) if await stage.notices() else (first, NOW)
+                body = b"second" if notice is again else b"\xff\x00"
+                await uow.notices.add(stage.account.id, notice, body=body, outcome=outcome, received_at=at)
+            assert await stage.notices() == [(stage.account.id, "n-1", after)]
+        async with stage.unit_of_work() as uow:
+            kept = await uow.notices.get(stage.account.id, "n-1")
+            assert (kept.account_id, kept.headers) == (stage.account.id, first.headers)
+            assert (kept.body, kept.received_at) == (b"\xff\x00", NOW)
+            for account, id_ in ((stage.account.id, "n-2"), ("cha_other", "n-1")):
+                with pytest.raises(NotFound):
+                    await uow.notices.get(account, id_)
 
     async def test_refused_notices_are_kept_so_many_an_hour_and_forgotten_by_age(self, stage: Stage) -> None:
         def refused(n: int, account: str = "cha_1", at: datetime = NOW) -> RefusedNotice:

@@ -243,7 +243,14 @@ class FakeChannel:
             raise NoticeRejected("this is not the channel's signature", code="signature_invalid")
         message = json.loads(body)
         report, refund = _read_report(message["report"]), _read_refund(message["refund"])
-        return ChannelNotice(message["id"], message["kind"], report, refund, read_payout(message["payout"]))
+        return ChannelNotice(
+            message["id"],
+            message["kind"],
+            report,
+            refund,
+            read_payout(message["payout"]),
+            {"fake-signature": signature},
+        )
 
     def check(self, credential: Credential, payee: str) -> None:
         """Any material but none will do here."""

@@ -9,8 +9,8 @@ from domain.circuits import Circuit
 from domain.errors import NotFound
 from domain.events import Event
 from domain.idempotency import RUNNING, IdempotencyKey, IdempotentCall
+from domain.kept_notices import KEPT_AN_HOUR, UNSETTLED, KeptNotice, RefusedNotice
 from domain.notifications import Answer, Delivery, DeliveryStatus, Endpoint
-from domain.refused_notices import KEPT_AN_HOUR, RefusedNotice
 from tests.fakes.rows import CallRow, StoredNotice, Tables, Try, call_id
 from tests.fakes.storage import Transaction
 
@@ -24,7 +24,20 @@ class FakeNotices:
     ) -> None:
         await self._transaction.statement("notices.add")
         row = StoredNotice(account_id, notice, body, outcome, received_at)
-        await self._transaction.insert(self._tables.notices, row, ignoring="pk_channel_notice")
+        if await self._transaction.insert(self._tables.notices, row, ignoring="pk_channel_notice"):
+            return
+        known = await self._transaction.lock(self._tables.notices, (account_id, notice.id))
+        if known is not None and known.outcome in UNSETTLED:
+            await self._transaction.update(self._tables.notices, replace(known, outcome=outcome))
+
+    async def get(self, account_id: str, notice_id: str) -> KeptNotice:
+        await self._transaction.statement("notices.get")
+        found = self._transaction.get(self._tables.notices, (account_id, notice_id))
+        if found is None:
+            raise NotFound(f"no notice {notice_id} of {account_id}")
+        return KeptNotice(
+            account_id=account_id, headers=found.notice.headers, body=found.body, received_at=found.received_at
+        )
 
     async def refuse(self, notice: RefusedNotice) -> bool:
         await self._transaction.statement("notices.refuse")

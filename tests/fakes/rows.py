@@ -15,6 +15,7 @@ from domain.codes import StaticCode
 from domain.events import Event
 from domain.idempotency import IdempotencyKey, IdempotentCall
 from domain.invoices import Invoice
+from domain.kept_notices import RefusedNotice
 from domain.ledger import Account, Transfer
 from domain.limits import Limit
 from domain.merchant_statements import MerchantStatement
@@ -27,7 +28,6 @@ from domain.proposals import Proposal
 from domain.receivers import GONE, Receiver
 from domain.reconciliation import Discrepancy
 from domain.refunds import Refund
-from domain.refused_notices import RefusedNotice
 from domain.releases import Hold, Release
 from domain.routing import Health
 from domain.sessions import Role, ServiceToken, Session

@@ -36,12 +36,12 @@ from domain.circuits import Circuit
 from domain.codes import StaticCode
 from domain.events import Event
 from domain.idempotency import IdempotencyKey, IdempotentCall
+from domain.kept_notices import KeptNotice, RefusedNotice
 from domain.ledger import Account, Transfer
 from domain.notifications import Answer, Delivery, Endpoint
 from domain.orders import Order
 from domain.payments import ChannelPayment, SuspenseItem
 from domain.refunds import Refund
-from domain.refused_notices import RefusedNotice
 
 
 class AlreadyExists(Exception):
@@ -197,7 +197,8 @@ class AccountEntries(Protocol):
 
 
 class Notices(Protocol):
-    """The inbox of verified channel notices. ``add`` leaves out what this account has by this id.
+    """The inbox of verified channel notices. ``add`` leaves out what this account has by this id, but that an outcome
+    of UNSETTLED gives way to the new one; ``get`` has one as it came, and raises NotFound.
 
     What was refused stands apart, for a week: ``refuse`` keeps at most KEPT_AN_HOUR of an account in an hour, and says
     whether it kept this one; ``refused`` raises NotFound; ``purge_refused`` returns how many are gone."""
@@ -206,6 +207,7 @@ class Notices(Protocol):
         self, account_id: str, notice: ChannelNotice, *, body: bytes, outcome: str, received_at: datetime
     ) -> None: ...
 
+    async def get(self, account_id: str, notice_id: str) -> KeptNotice: ...
     async def refuse(self, notice: RefusedNotice) -> bool: ...
     async def refused(self, notice_id: str) -> RefusedNotice: ...
     async def refusals(self, *, limit: int) -> Sequence[RefusedNotice]:

@@ -17,6 +17,7 @@ from application.ports.storage import UnitOfWork
 from domain.bookkeeping import payment_received
 from domain.channels import Channel, ChannelNotice, Method, Mode
 from domain.idempotency import IdempotencyKey
+from domain.kept_notices import RefusedNotice
 from domain.limits import Limit
 from domain.merchants import ApiKey
 from domain.money import FeePlan, Money, Rate
@@ -24,7 +25,6 @@ from domain.notifications import Answer
 from domain.payments import SuspenseItem, SuspenseStatus, Unattributed
 from domain.products import Binding, Product, ProductVersion, RateOverride
 from domain.refunds import Draws, RefundOrigin
-from domain.refused_notices import RefusedNotice
 from tests.contracts.stage import NOW, Stage
 from tests.integration.sql import refused as others
 from tests.integration.sql.conftest import Stored

@@ -12,13 +12,19 @@ from adapters.outbound.sql.statements import inserting, prepare
 from adapters.outbound.sql.transaction import Transaction
 from domain.channels import Channel, ChannelNotice
 from domain.errors import NotFound
-from domain.refused_notices import KEPT_AN_HOUR, RefusedNotice
+from domain.kept_notices import KEPT_AN_HOUR, UNSETTLED, KeptNotice, RefusedNotice
 
 _ADD = inserting(
     "add_notice",
     tables.notice,
-    ["account_id", "notice_id", "kind", "body", "outcome", "received_at"],
+    ["account_id", "notice_id", "kind", "headers", "body", "outcome", "received_at"],
     ignoring=["account_id", "notice_id"],
+    giving_way=("outcome", UNSETTLED),
+)
+_GET = prepare(
+    select(tables.notice).where(
+        tables.notice.c.account_id == bindparam("account_id"), tables.notice.c.notice_id == bindparam("notice_id")
+    )
 )
 _r = tables.refused_notice
 _REFUSE = inserting("refuse", _r, ["id", "account_id", "channel", "reason", "headers", "body", "received_at"])
@@ -46,11 +52,22 @@ class SqlNotices:
             "account_id": account_id,
             "notice_id": notice.id,
             "kind": notice.kind,
+            "headers": dict(notice.headers),
             "body": body,
             "outcome": outcome,
             "received_at": received_at,
         }
         await self.tx.write(_ADD, [row], key="notice_id")
+
+    async def get(self, account_id: str, notice_id: str) -> KeptNotice:
+        for found in await self.tx.read(_GET, account_id=account_id, notice_id=notice_id):
+            return KeptNotice(
+                account_id=account_id,
+                headers=found["headers"],
+                body=found["body"],
+                received_at=found["received_at"],
+            )
+        raise NotFound(f"no notice {notice_id} of {account_id}")
 
     async def refuse(self, notice: RefusedNotice) -> bool:
         since = notice.received_at - timedelta(hours=1)

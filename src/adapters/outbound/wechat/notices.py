@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from adapters.outbound.wechat import parties, payouts
 from adapters.outbound.wechat.reports import Unreadable, refund_report, report, text
 from adapters.outbound.wechat.sdk import unseal
-from adapters.outbound.wechat.signatures import Disbelieved, Signatures
+from adapters.outbound.wechat.signatures import Disbelieved, Signatures, signing
 from domain.channels import Access, ChannelNotice, ChannelReport, RefundReport
 from domain.errors import NoticeRejected
 
@@ -24,7 +25,7 @@ def read(
     """
     try:
         signatures.verify(headers, body, now)
-        return _notice(apiv3_key, access, body)
+        return replace(_notice(apiv3_key, access, body), headers=signing(headers))
     except (Disbelieved, Unreadable) as error:
         raise NoticeRejected(str(error), code=error.code) from error
     except (ValueError, RecursionError) as error:

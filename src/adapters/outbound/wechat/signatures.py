@@ -51,7 +51,7 @@ class Signatures:
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
         """``headers`` in any case. Raises Disbelieved. SHA-256 with RSA is ours to say, not the message's."""
-        sent = {name.lower(): value for name, value in headers.items()}
+        sent = signing(headers)
         signature, serial, timestamp, nonce = (
             sent.get(f"wechatpay-{name}", "") for name in ("signature", "serial", "timestamp", "nonce")
         )
@@ -73,6 +73,11 @@ class Signatures:
             return public_key_id, self.signers[public_key_id].key
         lasting = [(one.until, serial) for serial, one in self.signers.items() if one.since <= now <= one.until]
         return (serial := max(lasting)[1], self.signers[serial].key) if lasting else None
+
+
+def signing(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """What WeChat Pay's signature rests on, by lower-case names."""
+    return {name.lower(): value for name, value in headers.items() if name.lower().startswith("wechatpay-")}
 
 
 def _check_time(timestamp: str, now: datetime) -> None:

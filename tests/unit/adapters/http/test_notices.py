@@ -3,7 +3,7 @@
 import pytest
 
 from domain.attempts import Attempt
-from domain.refused_notices import MOST_BODY
+from domain.kept_notices import MOST_BODY
 from tests.fakes.database import DatabaseFault
 from tests.unit.adapters.http.shop import Shop, code_of, order
 

@@ -66,6 +66,12 @@ def test_a_replay_is_the_same_notice() -> None:
     assert _read(BODY, again, now=NOW + timedelta(seconds=15)) == _read(BODY) == _read(BODY)
 
 
+def test_what_is_kept_of_a_notices_headers_verifies_it_again_and_is_no_more_than_that() -> None:
+    kept = _read(BODY, HEADERS | {"Cookie": "secret", "Host": "pay.example"}).headers
+    assert kept == {name.lower(): value for name, value in HEADERS.items()}
+    assert _read(BODY, kept) == _read(BODY)
+
+
 @pytest.mark.parametrize("case", [str.lower, str.upper, str.title])
 def test_headers_are_found_in_any_case(case: Any) -> None:
     assert _read(BODY, {case(name): value for name, value in HEADERS.items()}) == _read(BODY)

@@ -1,10 +1,10 @@
-"""/admin/v1/refused_notices: what we did not believe in the last seven days, to be read again after a fix."""
+"""/admin/v1: channel notices that an operator has read again after a fix, refused ones and verified ones."""
 
 from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from adapters.inbound.http.admin.guard import needs
@@ -34,6 +34,17 @@ class RefusedNoticeList(msgspec.Struct, kw_only=True):
 
     data: Annotated[list[RefusedNoticeView], Meta(description="At most a hundred an account and hour are kept.")]
     next_cursor: Annotated[None, Meta(description="Always null.", examples=[None])] = None
+
+
+class VerifiedNotice(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which notice to read again. Its id is the channel's, and may hold any character."""
+
+    account_id: Annotated[
+        str, Meta(max_length=64, description="Of account.", examples=["cha_01KB5P4Z0W3V7H2M9T8Q6R5N4B"])
+    ]
+    notice_id: Annotated[
+        str, Meta(max_length=200, description="The channel's id.", examples=["EV-2026110122511223320873"])
+    ]
 
 
 class ReadAgainView(msgspec.Struct, kw_only=True):
@@ -77,14 +88,37 @@ async def list_refused(admin: Admin, limit: Limit = 20) -> RefusedNoticeList:
     tags=TAGS,
     opt=needs("notices.read_again", step_up=True),
 )
-async def read_again(notice_id: FromPath[str], request: Req, admin: Admin, actor: Who) -> Response[ReadAgainView]:
+async def read_refused_again(
+    notice_id: FromPath[str], request: Req, admin: Admin, actor: Who
+) -> Response[ReadAgainView]:
     """After a mistake of ours (a missing key, say) was mended: believed or refused by the rules it came under."""
 
     async def run() -> ReadAgainView:
-        handled = await admin.read_notice_again(actor, notice_id)
+        handled = await admin.read_notice_again.refused(actor, notice_id)
         return ReadAgainView(accepted=handled.accepted, outcome=str(handled.outcome))
 
     return await once(admin, request, actor, None, run, status=200)
 
 
-HANDLERS = [list_refused, read_again]
+@post(
+    "/notices/read_again",
+    status_code=200,
+    summary="Read a verified one again",
+    operation_id="readVerifiedNoticeAgain",
+    tags=TAGS,
+    opt=needs("notices.read_again", step_up=True),
+)
+async def read_verified_again(
+    data: JSONBody[VerifiedNotice], request: Req, admin: Admin, actor: Who
+) -> Response[ReadAgainView]:
+    """After a mistake of ours (another payee in the account, say) was mended, one that was rightly signed but did not
+    fit: verified again, as of when it came. What a notice has led to before stays; reading it again changes nothing."""
+
+    async def run() -> ReadAgainView:
+        handled = await admin.read_notice_again.verified(actor, data.account_id, data.notice_id)
+        return ReadAgainView(accepted=handled.accepted, outcome=str(handled.outcome))
+
+    return await once(admin, request, actor, data, run, status=200)
+
+
+HANDLERS = [list_refused, read_refused_again, read_verified_again]

@@ -202,6 +202,7 @@ notice = Table(
     "notice",
     metadata,
     *texts("account_id", "notice_id", "kind"),
+    of("headers", JSON()),
     of("body", LargeBinary()),
     *texts("outcome"),
     *times("received_at"),

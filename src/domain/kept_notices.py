@@ -1,4 +1,4 @@
-"""Notices that we did not believe: kept for a week, so that after a fix of ours one can be read again."""
+"""Channel notices as they came: kept, so that after a fix of ours one can be read again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,17 +15,28 @@ _MOST_HEADERS, _MOST_VALUE = 40, 1_000
 _SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefusedNotice:
-    """What came, and why it was refused. ``body`` is cut off after MOST_BODY bytes: then it cannot be read again."""
+# A verified notice with one of these outcomes has moved nothing yet: the next reading's outcome takes its place.
+UNSETTLED = ("mismatch", "nothing")
 
-    id: str
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptNotice:
+    """What came at the address of an account, and when: all that it takes to verify it as of then."""
+
     account_id: str
-    channel: Channel
-    reason: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedNotice(KeptNotice):
+    """One that we did not believe, and why: kept for a week. ``body`` is cut off after MOST_BODY bytes: then it cannot
+    be read again."""
+
+    id: str
+    channel: Channel
+    reason: str
 
     @classmethod
     def of(
