@@ -7,7 +7,7 @@ from application.crashpoints import crashpoint
 from application.ports.storage import UnitOfWork, UnitOfWorkFactory
 from application.ports.world import Clock, Ids
 from domain.actors import SYSTEM, Actor
-from domain.statements import DayStatus, StatementDay
+from domain.statements import StatementDay
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,7 @@ class CloseMatchedDays:
 
     async def __call__(self) -> int:
         async with self.unit_of_work() as uow:
-            days = await uow.bills.days_in(DayStatus.MATCHED, limit=self.batch)
-        ready = [day for day in days if day.next_at is None and not day.held]
+            ready = await uow.bills.ready_to_close(limit=self.batch)
         for day in ready:
             await self.close(SYSTEM, day.account_id, day.day)
         return len(ready)

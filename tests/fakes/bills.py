@@ -69,9 +69,10 @@ class FakeBills:
                 await self._transaction.update(self._tables.days, claimed[-1])
         return sorted(claimed, key=lambda row: (row.day, row.account_id))
 
-    async def days_in(self, status: DayStatus, *, limit: int) -> Sequence[StatementDay]:
-        await self._transaction.statement("bills.days_in")
-        days = [row for row in self._transaction.rows(self._tables.days) if row.status is status]
+    async def ready_to_close(self, *, limit: int) -> Sequence[StatementDay]:
+        await self._transaction.statement("bills.ready_to_close")
+        rows = self._transaction.rows(self._tables.days)
+        days = [row for row in rows if row.status is DayStatus.MATCHED and row.next_at is None and not row.held]
         return sorted(days, key=lambda row: (row.day, row.account_id))[:limit]
 
     async def spans(self, account_id: str | None = None) -> Sequence[Span]:

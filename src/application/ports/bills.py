@@ -7,7 +7,7 @@ from typing import IO, Protocol
 
 from domain.channels import Mode
 from domain.reconciliation import Discrepancy, Ours
-from domain.statements import DayStatus, FundLine, Line, StatementDay, StatementFile
+from domain.statements import FundLine, Line, StatementDay, StatementFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ class Bills(Protocol):
         """Days with ``next_at`` <= now, each moved to ``retry_at`` so that no one else takes it now."""
         ...
 
-    async def days_in(self, status: DayStatus, *, limit: int) -> Sequence[StatementDay]:
-        """Days that stand so, the oldest first."""
+    async def ready_to_close(self, *, limit: int) -> Sequence[StatementDay]:
+        """Matched days that wait for nothing, neither a bill nor a neighbour's: the oldest first."""
         ...
 
     async def spans(self, account_id: str | None = None) -> Sequence[Span]:

@@ -239,6 +239,18 @@ async def test_a_day_that_agrees_is_matched_its_costs_are_booked_and_it_closes_b
         assert (await uow.bills.day(office.account_id, office.day)).closed
 
 
+async def test_days_that_wait_do_not_keep_others_from_closing() -> None:
+    office = await Office().trade(1)
+    day = await office.run(office.lines())
+    async with office.house.database.unit_of_work() as uow:
+        for n in range(1, 4):  # older, and so before it in the order
+            older = replace(day, day=day.day - n * ONE, held=1)
+            await uow.bills.open_day(older)
+    assert await replace(office.close_matched, batch=2)() == 1
+    async with office.house.database.unit_of_work() as uow:
+        assert (await uow.bills.day(office.account_id, office.day)).closed
+
+
 async def test_running_a_day_again_changes_nothing() -> None:
     office = await Office().trade(2)
     lines = [office.lines()[0]._replace(fee=40), office.lines()[1]]

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import IO, Any
 
 import msgspec
-from sqlalchemy import Date, Text, bindparam, delete, select, update
+from sqlalchemy import Date, Text, bindparam, delete, literal_column, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from adapters.outbound.sql import bill_rows as rows
@@ -76,8 +76,11 @@ _PIECES = prepare(
         tables.statement_chunk.c.file_id == bindparam("file_id"), tables.statement_chunk.c.n == bindparam("n")
     )
 )
-_DAYS_IN = prepare(
-    select(_d).where(_d.c.status == bindparam("status")).order_by(_d.c.day, _d.c.account_id).limit(bindparam("limit"))
+_READY = prepare(
+    select(_d)
+    .where(_d.c.status == literal_column(f"'{DayStatus.MATCHED}'"), _d.c.next_at.is_(None), _d.c.held == 0)
+    .order_by(_d.c.day, _d.c.account_id)
+    .limit(bindparam("limit"))
 )
 _FILE_OF = prepare(
     select(_f).where(
@@ -155,8 +158,8 @@ class SqlBills:
         claimed = [rows.day_of(row) for row in await self.tx.run(_CLAIM, now=now, retry_at=retry_at, limit=limit)]
         return sorted(claimed, key=lambda day: (day.day, day.account_id))
 
-    async def days_in(self, status: DayStatus, *, limit: int) -> Sequence[StatementDay]:
-        return [rows.day_of(row) for row in await self.tx.read(_DAYS_IN, status=status, limit=limit)]
+    async def ready_to_close(self, *, limit: int) -> Sequence[StatementDay]:
+        return [rows.day_of(row) for row in await self.tx.read(_READY, limit=limit)]
 
     async def spans(self, account_id: str | None = None) -> Sequence[Span]:
         found = await self.tx.read(comparison.SPANS, account_id=account_id)
