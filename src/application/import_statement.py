@@ -1,6 +1,7 @@
 """A statement file is taken in, whole or not at all."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from application.crashpoints import crashpoint
 from application.ports.channels import Statements
 from application.ports.storage import UnitOfWorkFactory
 from application.ports.world import Clock, Ids
+from application.unpacked import unpacked
 from domain.actors import SYSTEM, Actor
 from domain.channels import Access, Channel
 from domain.statements import FundLine, Line, StatementDay, StatementFile, StatementKind
@@ -18,7 +20,7 @@ from domain.statements import FundLine, Line, StatementDay, StatementFile, State
 
 @dataclass(frozen=True, slots=True)
 class ImportStatement:
-    """Read, check and keep one bill of one day. The file that is in force already changes nothing.
+    """Read, check and keep one bill of one day, gzipped or not. The file that is in force already changes nothing.
 
     Raises BillInvalid with the line and the reason; then nothing of it is kept.
     """
@@ -38,46 +40,49 @@ class ImportStatement:
         fund: str = "",
         actor: Actor = SYSTEM,
     ) -> StatementDay:
-        account, reader = access.account, self.statements[access.account.channel]
-        sha256, size = await asyncio.to_thread(_digest, source)
-        file = StatementFile(
-            id=self.ids.new("stf"),
-            account_id=account.id,
-            mode=account.mode,
-            day=day,
-            kind=kind,
-            fund=fund,
-            sha256=sha256,
-            size=size,
-            provenance="channel" if actor is SYSTEM else f"upload:{actor.person}",
-            received_at=self.clock.now(),
-        )
+        account = access.account
+        with contextlib.ExitStack() as stack:
+            plain = await asyncio.to_thread(stack.enter_context, unpacked(source))
+            sha256, size = await asyncio.to_thread(_digest, plain)
+            file = StatementFile(
+                id=self.ids.new("stf"),
+                account_id=account.id,
+                mode=account.mode,
+                day=day,
+                kind=kind,
+                fund=fund,
+                sha256=sha256,
+                size=size,
+                provenance="channel" if actor is SYSTEM else f"upload:{actor.person}",
+                received_at=self.clock.now(),
+            )
+            return await self._take(access, file, plain, actor)
+
+    async def _take(self, access: Access, file: StatementFile, source: IO[bytes], actor: Actor) -> StatementDay:
+        day = file.day
         async with self.unit_of_work() as uow:
-            await uow.bills.open_day(StatementDay(account_id=account.id, mode=account.mode, day=day))
-            standing = await uow.bills.lock_day(account.id, day)
-            if standing.files.get(file.bill) == sha256:
+            await uow.bills.open_day(StatementDay(account_id=file.account_id, mode=file.mode, day=day))
+            standing = await uow.bills.lock_day(file.account_id, day)
+            if standing.files.get(file.bill) == file.sha256:
                 return standing
-            source.seek(0)
-            if kind is StatementKind.TRADE:
-                lines: Iterable[Line | FundLine] = reader.trade_lines(access, day, source)
-            else:
-                lines = reader.fund_lines(access, day, source, fund=fund)
-            await uow.bills.store(file, source, _read(lines))
+            await uow.bills.store(file, source, _read(self._lines(access, file, source)))
             taken = standing.fetched(file)
             await uow.bills.save_day(taken)
             if actor is not SYSTEM:
+                told = {"account_id": file.account_id, "day": str(day), "bill": file.bill, "sha256": file.sha256}
                 await uow.audit.add(
-                    actor.did(
-                        "statement.uploaded",
-                        file.id,
-                        id=self.ids.new("aud"),
-                        at=file.received_at,
-                        after={"account_id": account.id, "day": str(day), "bill": file.bill, "sha256": sha256},
-                    )
+                    actor.did("statement.uploaded", file.id, id=self.ids.new("aud"), at=file.received_at, after=told)
                 )
             crashpoint("statement.before_commit")
         crashpoint("statement.after_commit")
         return taken
+
+    def _lines(self, access: Access, file: StatementFile, source: IO[bytes]) -> Iterable[Line | FundLine]:
+        reader = self.statements[access.account.channel]
+        source.seek(0)
+        if file.kind is StatementKind.TRADE:
+            return reader.trade_lines(access, file.day, source)
+        return reader.fund_lines(access, file.day, source, fund=file.fund)
 
 
 def _read(lines: Iterable[Line | FundLine]) -> Iterator[Line | FundLine]:

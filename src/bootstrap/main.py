@@ -72,7 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     reconcile.add_argument("--date", required=True, help="the day in Shanghai, as 2026-11-01")
     reconcile.add_argument("--channel-account", required=True, metavar="ID")
     reconcile.add_argument(
-        "--file", action="append", default=[], metavar="BILL=PATH", help="take this file: trade=PATH, fund:BASIC=PATH"
+        "--file",
+        action="append",
+        default=[],
+        metavar="BILL=PATH",
+        help="take this file, gzipped or not: trade=PATH, fund:BASIC=PATH",
     )
     reconcile.set_defaults(run=_reconcile)
     close = commands.add_parser("close-day", help="close the ledger's days that are over; again changes nothing")

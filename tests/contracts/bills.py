@@ -168,11 +168,16 @@ class BillsContract(OnStage):
             assert not await uow.bills.claim_due(NOW + timedelta(seconds=1), retry_at=retry, limit=9)
 
     async def test_days_that_wait_keep_no_place_among_those_that_may_close(self, stage: Stage) -> None:
-        waiting = [{"next_at": NOW}, {"held": 1}, {"status": DayStatus.WITH_DIFFERENCES}, {"status": DayStatus.CLOSED}]
+        matched = day_of(stage, status=DayStatus.MATCHED)
+        waiting = [
+            replace(matched, next_at=NOW),
+            replace(matched, held=1),
+            replace(matched, status=DayStatus.WITH_DIFFERENCES),
+            replace(matched, status=DayStatus.CLOSED),
+        ]
         async with stage.unit_of_work() as uow:
-            for n, changes in enumerate([*waiting, {}, {}, {}]):
-                day = day_of(stage, DAY + n * ONE, **{"status": DayStatus.MATCHED, **changes})
-                await uow.bills.open_day(day)
+            for n, day in enumerate([*waiting, matched, matched, matched]):
+                await uow.bills.open_day(replace(day, day=DAY + n * ONE))
         async with stage.unit_of_work() as uow:
             ready = await uow.bills.ready_to_close(limit=2)
         assert [day.day for day in ready] == [DAY + 4 * ONE, DAY + 5 * ONE]

@@ -29,8 +29,8 @@ class ReconcileByHand:
     reconcile: Reconcile
 
     async def __call__(self, account_id: str, day: date, files: Sequence[str], by: str) -> str:
-        """``files`` are ``trade=PATH`` or ``fund:BASIC=PATH``; without any, the channel is asked. Returns the text to
-        print: the day, and each open discrepancy in a line."""
+        """``files`` are ``trade=PATH`` or ``fund:BASIC=PATH``, gzipped or not; without any, the channel is asked.
+        Returns the text to print: the day, and each open discrepancy in a line."""
         async with self.unit_of_work() as uow:
             access = await uow.accounts.access(account_id)
             await uow.bills.open_day(StatementDay(account_id=account_id, mode=access.account.mode, day=day))

@@ -129,6 +129,7 @@ TITLES: dict[str, Title] = {
     "proposal_decided": Title("The proposal has been decided", "该提案已有结论"),
     "proposal_expired": Title("The proposal has expired", "该提案已过期"),
     "bill_invalid": Title("The statement file cannot be believed", "对账单文件无法采信"),
+    "bill_too_large": Title("The statement file is too large once it is unpacked", "对账单解压后过大"),
     "remedy_unfit": Title("This is no remedy for that difference", "该处理方式不适用于此类差错"),
     "discrepancy_settled": Title("This discrepancy is settled", "该差错已处理"),
     "day_closed": Title("This day is closed", "该日已关账"),

@@ -1,6 +1,8 @@
 """Operators hand in bills as files: kept with who brought them, matched, or refused with the line."""
 
+import gzip
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -106,6 +108,43 @@ async def test_a_file_that_cannot_be_believed_is_refused_with_the_line_and_chang
     answer = await desk.hand_in(desk.bill + b"torn")
     assert (answer.status_code, code_of(answer)) == (422, "bill_invalid")
     assert answer.json()["detail"] == "line 3: not a line of this channel"
+    assert desk.office.stored() == before
+
+
+async def test_a_gzipped_bill_is_the_bill_that_is_in_it() -> None:
+    desk = await Desk().open()
+    told = (await desk.hand_in(gzip.compress(desk.bill))).json()
+    assert (told["matched"], told["files"]) == (2, {"trade": hashlib.sha256(desk.bill).hexdigest()})
+    kept = await desk.file()
+    assert kept is not None
+    assert kept.size == len(desk.bill)
+    before = desk.office.stored()
+    assert (await desk.hand_in(desk.bill)).json() == told
+    assert desk.office.stored() == before, "plain or packed, it is the file that is in force"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "detail"),
+    [
+        (lambda bill: gzip.compress(bill)[:-4], "bill_invalid", "the gzip ends too early"),
+        (lambda bill: gzip.compress(bill) + b"x", "bill_invalid", "something after the end of the gzip"),
+        (lambda bill: gzip.compress(bill)[:-8] + bytes(8), "bill_invalid", "the gzip is torn or was changed"),
+        (lambda bill: gzip.compress(bill + b"torn"), "bill_invalid", "line 3: not a line of this channel"),
+        (
+            lambda bill: gzip.compress(bill + b"\n" * (65 << 20), 1),
+            "bill_too_large",
+            "the bill is too large once it is unpacked",
+        ),
+    ],
+    ids=["torn", "more", "changed", "torn inside", "bomb"],
+)
+async def test_a_gzip_that_holds_no_bill_is_refused_and_changes_nothing(
+    change: Callable[[bytes], bytes], code: str, detail: str
+) -> None:
+    desk = await Desk().open()
+    before = desk.office.stored()
+    answer = await desk.hand_in(change(desk.bill))
+    assert (answer.status_code, code_of(answer), answer.json()["detail"]) == (422, code, detail)
     assert desk.office.stored() == before
 
 

@@ -100,9 +100,10 @@ async def upload_file(
         str, QueryParameter(max_length=20, description="Whose fund bill.", examples=[Example(value="BASIC")])
     ] = "",
 ) -> Response[DayView]:
-    """The bill as the channel publishes it, as `application/octet-stream`, up to 64 MiB: taken in whole and matched, or
-    refused with the line and the reason (422 `bill_invalid`), and then nothing has changed. The file that is in force
-    already changes nothing; another one takes its place, and reopens a closed day."""
+    """The bill as the channel publishes it, as `application/octet-stream`, up to 64 MiB, gzipped or not: taken in whole
+    and matched, or refused with the line and the reason (422 `bill_invalid`; `bill_too_large` for what unpacks to more
+    than 1 GiB, or to more than any bill does), and then nothing has changed. The file that is in force already changes
+    nothing; another one takes its place, and reopens a closed day."""
     when = day_of(day)
     async with _received(request) as (source, sha256):
 
