@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from application.place_order import TOKEN_LENGTH, PlaceOrder
-from application.ports.storage import UnitOfWorkFactory
+from application.ports.storage import UnitOfWork, UnitOfWorkFactory
 from application.ports.world import Clock, Ids
+from domain.actors import Actor
 from domain.codes import MOST, PLACED_WITHIN, StaticCode
 from domain.errors import Conflict, NotFound, RateLimited
 from domain.merchants import Caller
@@ -20,13 +21,24 @@ ORDERS, WINDOW = 60, timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class KeepCodes:
-    """Raises NotFound for another's code, Conflict("too_many_codes")."""
+    """What a merchant does with its codes, or ``by`` an operator for it. All is written down.
+
+    Raises NotFound for another's code, Conflict("too_many_codes").
+    """
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
     ids: Ids
 
-    async def add(self, caller: Caller, name: str, *, amount: Money | None = None, most: Money = MOST) -> StaticCode:
+    async def add(
+        self,
+        caller: Caller,
+        name: str,
+        *,
+        amount: Money | None = None,
+        most: Money = MOST,
+        by: Actor | None = None,
+    ) -> StaticCode:
         code = StaticCode(
             id=self.ids.new("cod"),
             merchant_id=caller.merchant_id,
@@ -38,9 +50,11 @@ class KeepCodes:
             most=max(most, amount) if amount else most,
         )
         async with self.unit_of_work() as uow:
+            await uow.merchants.get(caller.merchant_id)
             if len(await uow.codes.of_merchant(caller.merchant_id, caller.mode)) >= MOST_CODES:
                 raise Conflict(f"there are {MOST_CODES} codes already", code="too_many_codes")
             await uow.codes.add(code)
+            await self._record(uow, by or caller.actor, "code.created", code)
         return code
 
     async def all(self, caller: Caller) -> Sequence[StaticCode]:
@@ -48,11 +62,29 @@ class KeepCodes:
         async with self.unit_of_work() as uow:
             return await uow.codes.of_merchant(caller.merchant_id, caller.mode)
 
-    async def switch(self, caller: Caller, code_id: str, *, enabled: bool) -> StaticCode:
+    async def switch(self, caller: Caller, code_id: str, *, enabled: bool, by: Actor | None = None) -> StaticCode:
+        """Repeating it changes nothing."""
         async with self.unit_of_work() as uow:
-            code = caller.own(await uow.codes.get(code_id)).switched(enabled=enabled)
-            await uow.codes.save(code)
-        return code
+            code = caller.own(await uow.codes.get(code_id))
+            switched = code.switched(enabled=enabled)
+            if switched != code:
+                await uow.codes.save(switched)
+                await self._record(uow, by or caller.actor, f"code.{'enabled' if enabled else 'disabled'}", switched)
+        return switched
+
+    async def _record(self, uow: UnitOfWork, actor: Actor, action: str, code: StaticCode) -> None:
+        """What was done, without the token: whoever has that may place orders."""
+        shown = {name: value for name, value in code.snapshot().items() if name != "object"}
+        await uow.audit.add(
+            actor.did(
+                action,
+                code.id,
+                id=self.ids.new("aud"),
+                at=self.clock.now(),
+                merchant_id=code.merchant_id,
+                after=shown,
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)

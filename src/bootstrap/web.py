@@ -131,6 +131,7 @@ def _admin(container: Container, api: ApiParts) -> AdminParts:
         keep_accounts=container.keep_accounts(),
         keep_applyments=container.keep_applyments(),
         answer_once=container.answer_once(),
+        keep_codes=container.keep_codes(),
         keep_keys=container.keep_keys(),
         keep_endpoints=container.keep_endpoints(),
         resend=container.resend(),

@@ -178,6 +178,7 @@ class Office:
             keep_applyments=KeepApplyments(
                 unit_of_work, house.follow_applyments.onboarding, house.follow_applyments, house.vault, clock, ids
             ),
+            keep_codes=house.keep_codes,
             keep_keys=house.keep_keys,
             keep_endpoints=KeepEndpoints(unit_of_work, house.vault, clock, ids, house.hints),
             resend=house.resend,

@@ -16,6 +16,7 @@ from application.find_settlement import FindSettlement
 from application.find_share import FindShare
 from application.keep_accounts import KeepAccounts
 from application.keep_applyments import KeepApplyments
+from application.keep_codes import KeepCodes
 from application.keep_endpoints import KeepEndpoints
 from application.keep_invoices import FindInvoices, ProposeInvoiceEnd
 from application.keep_keys import KeepKeys
@@ -63,6 +64,7 @@ class AdminParts:
     keep_roles: KeepRoles
     keep_service_tokens: KeepServiceTokens
     decide_proposal: DecideProposal
+    keep_codes: KeepCodes
     keep_keys: KeepKeys
     keep_endpoints: KeepEndpoints
     resend: Resend
