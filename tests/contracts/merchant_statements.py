@@ -101,6 +101,17 @@ class MerchantStatementsContract(OnStage):
         ):
             assert [entry.type for entry in await entries(stage, other)] == ["opening"]
 
+    async def test_the_opening_is_the_same_however_far_the_ledger_is_rolled_up(self, stage: Stage) -> None:
+        await refunded(stage, await paid(stage))
+        rolled_up = []
+        for _ in range(6):
+            for day, opening in ((today(), balances()), (today() + ONE, balances(pending=5_905))):
+                first, *_ = await entries(stage, statement_of(stage, day))
+                assert (first.type, first.balances) == ("opening", opening)
+            async with stage.unit_of_work() as uow:
+                rolled_up.append(await uow.ledger.roll_up(limit=2))
+        assert (rolled_up[0], rolled_up[-1]) == (2, 0), "none of it, some of it, all of it"
+
     async def test_what_a_merchant_owes_is_told_as_such(self, stage: Stage) -> None:
         def account(kind: AccountKind, owner: str) -> Account:
             return Account(kind, owner, Mode.TEST, CNY)

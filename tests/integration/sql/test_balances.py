@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,10 +11,13 @@ from adapters.outbound.sql import SqlDatabase
 from application.roll_up_balances import RollUpBalances
 from domain.channels import Mode
 from domain.ledger import Account, AccountKind
+from domain.merchant_statements import BALANCES, MerchantStatement
+from domain.times import shanghai_day
 from tests.contracts.books import INCOME, PENDING, RECEIVABLE, transfer
 from tests.contracts.stage import Stage, soon
 
 Owner = Any  # asyncpg's connection, generic only in its stubs
+ONE = timedelta(days=1)
 AVAILABLE = Account(AccountKind.MERCHANT_AVAILABLE, "mch_1", Mode.TEST, "CNY")
 
 SUM = """SELECT coalesce(sum(amount) FILTER (WHERE credit_account = $1), 0)
@@ -79,3 +83,32 @@ async def test_two_roll_ups_at_once_take_each_row_once(stage: Stage, owner: Owne
     roll_up = RollUpBalances(stage.unit_of_work)
     assert sorted(await soon(asyncio.gather(*(roll_up() for _ in range(5))))) == [0, 0, 0, 0, 40]
     assert await owner.fetchval("SELECT balance FROM balance_snapshot WHERE account_id = $1", PENDING.id) == 40
+
+
+async def test_a_statement_opens_with_what_was_there_before_its_day_read_from_the_roll_up(
+    stage: Stage, owner: Owner
+) -> None:
+    async def opening(day: date) -> int:
+        statement = MerchantStatement(merchant_id="mch_1", mode=Mode.TEST, day=day)
+        async with stage.unit_of_work() as uow:
+            batches = [batch async for batch in uow.merchant_statements.entries(statement)]
+        return dict(zip(BALANCES, batches[0][0].balances, strict=True))["pending"]
+
+    async def agree() -> None:
+        assert [await opening(today + n * ONE) for n in (-2, -1, 0, 1)] == [0, 0, 100, 127]
+
+    today = shanghai_day(datetime.now(UTC))
+    async with stage.unit_of_work() as uow:
+        await uow.ledger.post([transfer("a", 100)])
+    await owner.execute(
+        "UPDATE transfer SET posting_date = posting_date - 1, created_at = created_at - INTERVAL '1 day'"
+    )
+    async with stage.unit_of_work() as uow:
+        await uow.ledger.post([transfer("b", 20), transfer("c", 7), transfer("d", 9, credit=INCOME)])
+    await agree()
+    for _ in range(4):
+        async with stage.unit_of_work() as uow:
+            await uow.ledger.roll_up(limit=1)
+        await agree()
+    await owner.execute("UPDATE balance_snapshot SET balance = balance + 1000 WHERE account_id = $1", PENDING.id)
+    assert await opening(today) == 1_100, "what is rolled up is not added up again"

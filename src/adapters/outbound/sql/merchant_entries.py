@@ -4,6 +4,7 @@ Raw SQL: a long report is said more clearly so than through an expression tree. 
 of one moment, and the block index of the first finds the rows of the second.
 """
 
+from adapters.outbound.sql.balances import BEHIND
 from adapters.outbound.sql.statements import Statement
 from domain.merchant_statements import BALANCES, OWED
 from domain.money import CNY
@@ -14,7 +15,9 @@ _SUMS = ",\n           ".join(
     for name, kind in BALANCES.items()
 )
 _NAMES = ", ".join(BALANCES)
-_WITHIN = """t.created_at >= ($3::date)::timestamp AT TIME ZONE 'Asia/Shanghai'
+_BEGUN = "t.created_at >= ($3::date)::timestamp AT TIME ZONE 'Asia/Shanghai'"
+_SINCE = f"t.posting_date >= $3 AND {_BEGUN}"
+_ON = f"""t.posting_date = $3 AND {_BEGUN}
            AND t.created_at < ($3::date + 1)::timestamp AT TIME ZONE 'Asia/Shanghai'"""
 
 
@@ -34,7 +37,7 @@ _TOLD = f"""
     ), facts AS (
         SELECT about, fact, min(id) AS place, min(created_at) AS at, min(channel_date) AS channel_date,
            {_SUMS}
-          FROM ({_moves(f"t.posting_date = $3 AND {_WITHIN}")}) AS moves GROUP BY about, fact
+          FROM ({_moves(_ON)}) AS moves GROUP BY about, fact
     ), told AS (
         SELECT f.*, r.merchant_refund_no, r.debit, r.share, i.amount AS item_amount, i.fee AS item_fee,
                p.received, p.fee AS payment_fee, p.fund_mode, p.paid_at, r.accepted_at, r.channel_id,
@@ -48,6 +51,15 @@ _TOLD = f"""
           LEFT JOIN attempt a ON a.id = p.attempt_id
     )"""  # noqa: S608 - texts of our own
 
+# What stood there before the day: the balances as they are now (snapshot and tail, see balances.py), less everything
+# since. So what is long past is not added up again, and one statement sees it all at one moment.
+_BEFORE = f"""
+        SELECT m.kind, s.balance AS moved FROM mine m JOIN balance_snapshot s ON s.account_id = m.id
+        UNION ALL
+        SELECT kind, moved FROM ({_moves(BEHIND)}) AS tail
+        UNION ALL
+        SELECT kind, -moved FROM ({_moves(_SINCE)}) AS since"""  # noqa: S608 - texts of our own
+
 # Where the channel moves the money of a payment or a refund, the line says how much, and what part of it is our fee.
 # In a merchant's own account an item is the merchant's from the moment it came, and is not paid again when attributed.
 ENTRIES = Statement(
@@ -57,7 +69,7 @@ ENTRIES = Statement(
            NULL::timestamptz AS channel_time, NULL::bigint AS amount, NULL::bigint AS fee, '' AS account_id,
            NULL::date AS channel_date,
            {_SUMS}
-      FROM ({_moves("t.posting_date < $3")}) AS moves
+      FROM ({_BEFORE}) AS moves
     UNION ALL
     SELECT place, fact, at, about, coalesce(order_id, ''), coalesce(merchant_order_no, ''),
            coalesce(merchant_refund_no, ''), method,
