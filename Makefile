@@ -6,6 +6,8 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 READY := .venv/.pitaya-ready
 export UV_NO_PROGRESS := 1
+# Images like to switch it off: the tests are compiled anew by each of their processes then, and so is each of the demo's.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -36,7 +38,7 @@ check: $(READY) ## format, lint, types, layers, unit tests: what to run before e
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -q -n auto tests/unit
+	$(BIN)/pytest -q -n auto --hypothesis-profile=check tests/unit
 
 bench: $(READY) ## how fast the hot paths are, next to a bare handler
 	@exec $(BIN)/python -m bench

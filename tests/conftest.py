@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import redis
+from hypothesis import settings
 from sqlalchemy import make_url
 
 from bootstrap.embedded import temporary_postgres, temporary_valkey
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     import docker
 
 PULL_WITHIN = 30.0
+
+# For `make check`. Where nothing is said, a hundred examples.
+settings.register_profile("check", max_examples=20)
 
 
 @pytest.fixture(scope="session")

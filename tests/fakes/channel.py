@@ -119,7 +119,7 @@ class FakeChannel:
         self._channel = channel
         self._clock = clock
         self._open_here = open_here
-        self._slow_seconds = slow_seconds
+        self.slow_seconds = slow_seconds
         self._payments: dict[str, dict[str, _Payment]] = {}
         self._used_codes: set[str] = set()
         self._refunds: dict[str, _Refund] = {}
@@ -389,7 +389,7 @@ class FakeChannel:
     async def _hear(self, step: str, number: str) -> ChannelFault | None:
         assert not self._open_here(), "never call a channel inside a unit of work"
         fault = self.faults.take(f"{step} {number}")
-        await asyncio.sleep(self._slow_seconds if fault is ChannelFault.SLOW else 0)
+        await asyncio.sleep(self.slow_seconds if fault is ChannelFault.SLOW else 0)
         if fault is ChannelFault.UNAVAILABLE:
             raise ChannelUnavailable("the fake channel is down")
         if fault is ChannelFault.UNKNOWN_UNDONE:
@@ -402,7 +402,7 @@ class FakeChannel:
 
     async def _answer(self, fault: ChannelFault | None) -> None:
         if fault is ChannelFault.LATE_ANSWER:
-            await asyncio.sleep(self._slow_seconds)
+            await asyncio.sleep(self.slow_seconds)
         if fault is ChannelFault.UNKNOWN_DONE:
             raise OutcomeUnknown("the fake channel's answer was lost")
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from types import TracebackType
+from typing import Generic, TypeVar
 
 from application.ports import (
     bills,
@@ -64,6 +65,8 @@ from tests.fakes.reports import FakeReports
 from tests.fakes.settlements import FakeSettlements, FakeSweeps
 from tests.fakes.shares import FakeReceivers, FakeShareReturns, FakeShares
 from tests.fakes.storage import Engine, Transaction
+
+T = TypeVar("T")
 
 Pause = Callable[[str], Awaitable[None]]
 
@@ -173,58 +176,73 @@ class FakeDatabase:
         self._inside.remove(task)
 
 
+class _Made(Generic[T]):
+    """A repository, made when it is first asked for: a unit of work uses a few of them."""
+
+    def __init__(self, make: Callable[[rows.Tables, Transaction], T]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, unit: "FakeUnitOfWork", owner: type) -> T:
+        made = self._make(unit._database.tables, unit._transaction)
+        unit.__dict__[self._name] = made  # found before us from now on
+        return made
+
+
 class FakeUnitOfWork:
     """One transaction. Commits at the end of the block, rolls back its own writes on any exception."""
 
+    merchants = _Made[configuration.Merchants](FakeMerchants)
+    keys = _Made[configuration.ApiKeys](FakeApiKeys)
+    products = _Made[configuration.Products](FakeProducts)
+    pricings = _Made[configuration.Pricings](FakePricings)
+    limits = _Made[configuration.Limits](FakeLimits)
+    accounts = _Made[configuration.Accounts](FakeAccounts)
+    codes = _Made[storage.Codes](FakeCodes)
+    applyments = _Made[Applyments](FakeApplyments)
+    credentials = _Made[configuration.Credentials](FakeCredentials)
+    health = _Made[configuration.AccountHealth](FakeHealth)
+    orders = _Made[storage.Orders](FakeOrders)
+    attempts = _Made[storage.Attempts](FakeAttempts)
+    payments = _Made[storage.Payments](FakePayments)
+    suspense = _Made[storage.Suspense](FakeSuspense)
+    refunds = _Made[storage.Refunds](FakeRefunds)
+    release_days = _Made[settling.ReleaseDays](FakeReleaseDays)
+    releases = _Made[settling.Releases](FakeReleases)
+    holds = _Made[settling.Holds](FakeHolds)
+    settlement_rules = _Made[settling.SettlementRules](FakeSettlementRules)
+    sweeps = _Made[settling.Sweeps](FakeSweeps)
+    settlements = _Made[settling.Settlements](FakeSettlements)
+    invoices = _Made[invoices.Invoices](FakeInvoices)
+    receivers = _Made[sharing.Receivers](FakeReceivers)
+    shares = _Made[sharing.Shares](FakeShares)
+    share_returns = _Made[sharing.ShareReturns](FakeShareReturns)
+    ledger = _Made[storage.Ledger](FakeLedger)
+    closings = _Made[closings.Closings](FakeClosings)
+    entries = _Made[storage.AccountEntries](FakeAccountEntries)
+    notices = _Made[storage.Notices](FakeNotices)
+    outbox = _Made[storage.Outbox](FakeOutbox)
+    events = _Made[storage.Events](FakeEvents)
+    endpoints = _Made[storage.Endpoints](FakeEndpoints)
+    deliveries = _Made[storage.Deliveries](FakeDeliveries)
+    circuits = _Made[storage.Circuits](FakeCircuits)
+    idempotency = _Made[storage.IdempotentCalls](FakeIdempotentCalls)
+    audit = _Made[people.Audit](FakeAudit)
+    chain = _Made[people.AuditChain](FakeAuditChain)
+    bills = _Made[bills.Bills](FakeBills)
+    merchant_statements = _Made[merchant_statements.MerchantStatements](FakeMerchantStatements)
+    users = _Made[people.Users](FakeUsers)
+    sessions = _Made[people.Sessions](FakeSessions)
+    service_tokens = _Made[people.ServiceTokens](FakeServiceTokens)
+    roles = _Made[people.Roles](FakeRoles)
+    throttles = _Made[people.Throttles](FakeThrottles)
+    proposals = _Made[people.Proposals](FakeProposals)
+
     def __init__(self, database: FakeDatabase) -> None:
         self._database = database
-        self._transaction = at = database._begin()
-        tables = database.tables
-        self.merchants: configuration.Merchants = FakeMerchants(tables, at)
-        self.keys: configuration.ApiKeys = FakeApiKeys(tables, at)
-        self.products: configuration.Products = FakeProducts(tables, at)
-        self.pricings: configuration.Pricings = FakePricings(tables, at)
-        self.limits: configuration.Limits = FakeLimits(tables, at)
-        self.accounts: configuration.Accounts = FakeAccounts(tables, at)
-        self.codes: storage.Codes = FakeCodes(tables, at)
-        self.applyments: Applyments = FakeApplyments(tables, at)
-        self.credentials: configuration.Credentials = FakeCredentials(tables, at)
-        self.health: configuration.AccountHealth = FakeHealth(tables, at)
-        self.orders: storage.Orders = FakeOrders(tables, at)
-        self.attempts: storage.Attempts = FakeAttempts(tables, at)
-        self.payments: storage.Payments = FakePayments(tables, at)
-        self.suspense: storage.Suspense = FakeSuspense(tables, at)
-        self.refunds: storage.Refunds = FakeRefunds(tables, at)
-        self.release_days: settling.ReleaseDays = FakeReleaseDays(tables, at)
-        self.releases: settling.Releases = FakeReleases(tables, at)
-        self.holds: settling.Holds = FakeHolds(tables, at)
-        self.settlement_rules: settling.SettlementRules = FakeSettlementRules(tables, at)
-        self.sweeps: settling.Sweeps = FakeSweeps(tables, at)
-        self.settlements: settling.Settlements = FakeSettlements(tables, at)
-        self.invoices: invoices.Invoices = FakeInvoices(tables, at)
-        self.receivers: sharing.Receivers = FakeReceivers(tables, at)
-        self.shares: sharing.Shares = FakeShares(tables, at)
-        self.share_returns: sharing.ShareReturns = FakeShareReturns(tables, at)
-        self.ledger: storage.Ledger = FakeLedger(tables, at)
-        self.closings: closings.Closings = FakeClosings(tables, at)
-        self.entries: storage.AccountEntries = FakeAccountEntries(tables, at)
-        self.notices: storage.Notices = FakeNotices(tables, at)
-        self.outbox: storage.Outbox = FakeOutbox(tables, at)
-        self.events: storage.Events = FakeEvents(tables, at)
-        self.endpoints: storage.Endpoints = FakeEndpoints(tables, at)
-        self.deliveries: storage.Deliveries = FakeDeliveries(tables, at)
-        self.circuits: storage.Circuits = FakeCircuits(tables, at)
-        self.idempotency: storage.IdempotentCalls = FakeIdempotentCalls(tables, at)
-        self.audit: people.Audit = FakeAudit(tables, at)
-        self.chain: people.AuditChain = FakeAuditChain(tables, at)
-        self.bills: bills.Bills = FakeBills(tables, at)
-        self.merchant_statements: merchant_statements.MerchantStatements = FakeMerchantStatements(tables, at)
-        self.users: people.Users = FakeUsers(tables, at)
-        self.sessions: people.Sessions = FakeSessions(tables, at)
-        self.service_tokens: people.ServiceTokens = FakeServiceTokens(tables, at)
-        self.roles: people.Roles = FakeRoles(tables, at)
-        self.throttles: people.Throttles = FakeThrottles(tables, at)
-        self.proposals: people.Proposals = FakeProposals(tables, at)
+        self._transaction = database._begin()
 
     async def __aenter__(self) -> storage.UnitOfWork:
         self._database._enter()

@@ -4,11 +4,20 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from adapters import channel_wire
 from adapters.inbound.web import cashier, pages
 from adapters.inbound.web.assets import Assets
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_tracebacks() -> None:
+    """Drawing one in colours takes half a second."""
+    *before, _ = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*before, plain])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -145,6 +145,7 @@ async def test_a_charge_that_never_arrived_is_undone_without_waiting_for_a_passw
 
 async def test_two_tills_do_not_charge_one_order_at_once(house: House, merchant: OpenedMerchant, order: Order) -> None:
     house.wechat.faults.once(ChannelFault.LATE_ANSWER)
+    house.wechat.slow_seconds = 0.5
     first = asyncio.create_task(scan(house, merchant, order))
     await asyncio.sleep(0.01)
     with pytest.raises(InProgress):
@@ -263,6 +264,7 @@ async def test_a_second_scan_while_the_first_waits_is_the_first(
 async def test_an_order_is_not_closed_while_it_is_charged(house: House, merchant: OpenedMerchant, order: Order) -> None:
     """Found by the simulation: a reverse overtook its charge, was told of no such number, and the charge came after."""
     house.wechat.faults.once(ChannelFault.SLOW)
+    house.wechat.slow_seconds = 0.5
     charging = asyncio.create_task(scan(house, merchant, order))
     await asyncio.sleep(0.01)
     with pytest.raises(InProgress):

@@ -23,7 +23,7 @@ async def test_a_code_is_taken_back_when_another_opening_of_it_was_refused_meanw
     """Seed 10828: two tabs opened one payment; the refusal failed the attempt, and the other tab showed its code."""
     order = await house.order(merchant)
     house.wechat.faults.once(ChannelFault.LATE_ANSWER, at="open")  # opened, and hears of it after the other tab
-    house.wechat._slow_seconds = 0.05
+    house.wechat.slow_seconds = 0.05
     first = asyncio.create_task(house.start_attempt(caller(merchant), order.id, WECHAT))
     while (  # noqa: ASYNC110 - the fake has no event for it
         not (attempts := await house.attempts(order)) or house.wechat.state(attempts[0].number) == ChannelState.ABSENT
@@ -67,7 +67,7 @@ async def test_an_answer_is_as_old_as_its_question(house: House, merchant: Opene
     attempt = await house.start_attempt(caller(merchant), order.id, ALIPAY)
     clock.advance(59.9)
     house.alipay.faults.once(ChannelFault.LATE_ANSWER, at="query")
-    house.alipay._slow_seconds = 0.02
+    house.alipay.slow_seconds = 0.02
     asked = asyncio.create_task(house.check_attempt(attempt))
     await asyncio.sleep(0.01)
     house.alipay.pay(attempt.number)

@@ -67,7 +67,7 @@ from tests.fakes.house import PEPPER, House
 from tests.fakes.passwords import FakePasswords, FakeTotp
 from tests.fakes.releases import FakeWorkdays
 from tests.fakes.statements import FakeStatements
-from tests.unit.adapters.http.apps import SharedApp, shared
+from tests.unit.adapters.apps import SharedApp, shared
 
 PASSWORD = "dragon fruit for two"
 PROXY = "10.9.9.9"

@@ -19,7 +19,7 @@ from domain.channels import Mode
 from domain.errors import InvalidRequest
 from tests.fakes.house import House
 from tests.fakes.treasury import Treasury
-from tests.unit.adapters.http.apps import SharedApp, shared
+from tests.unit.adapters.apps import SharedApp, shared
 
 PUBLIC_URL = "https://pay.example"
 UNSET: Any = object()

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
+from tests.unit.adapters.apps import SharedApp
 from tests.unit.adapters.web.world import PUBLIC_URL, World
 
 
@@ -15,7 +15,7 @@ async def world() -> World:
 
 
 @pytest.fixture
-async def client(world: World) -> AsyncIterator[AsyncTestClient[Litestar]]:
+async def client(world: World) -> AsyncIterator[AsyncTestClient[SharedApp]]:
     """A browser of sorts: it keeps cookies and follows no redirect by itself."""
     async with AsyncTestClient(world.app(), base_url=PUBLIC_URL) as client:
         client.follow_redirects = False

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from adapters.inbound.web.assets import STATIC, Assets
+from tests.unit.adapters.apps import SharedApp
 
 PAIRS = [  # text on its surface
     ("--text", "--canvas"),
@@ -26,7 +26,7 @@ PAIRS = [  # text on its surface
 ]
 
 
-async def test_a_file_is_kept_for_ever_under_its_own_address(client: AsyncTestClient[Litestar]) -> None:
+async def test_a_file_is_kept_for_ever_under_its_own_address(client: AsyncTestClient[SharedApp]) -> None:
     assets = Assets()
     for path in STATIC.iterdir():
         answer = await client.get(assets.address(path.name))
@@ -38,14 +38,14 @@ async def test_a_file_is_kept_for_ever_under_its_own_address(client: AsyncTestCl
     assert script.headers["content-type"].startswith("text/javascript")
 
 
-async def test_another_versions_address_is_served_but_not_kept(client: AsyncTestClient[Litestar]) -> None:
+async def test_another_versions_address_is_served_but_not_kept(client: AsyncTestClient[SharedApp]) -> None:
     answer = await client.get("/assets/0123456789abcdef/pitaya.css")
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("name", ["nothing.css", "..%2Fassets.py", "%2e%2e", "pitaya.css%00"])
-async def test_nothing_but_our_files_is_served(client: AsyncTestClient[Litestar], name: str) -> None:
+async def test_nothing_but_our_files_is_served(client: AsyncTestClient[SharedApp], name: str) -> None:
     assert (await client.get(f"/assets/0123456789abcdef/{name}")).status_code == 404
 
 

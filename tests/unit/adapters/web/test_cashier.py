@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from httpx import Response
-from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from adapters.inbound.web.cashier import web_address
@@ -17,9 +16,10 @@ from domain.channels import Method, Mode
 from domain.money import Money
 from domain.orders import Order
 from tests.fakes import ChannelFault, DatabaseFault
+from tests.unit.adapters.apps import SharedApp
 from tests.unit.adapters.web.world import PHONE_URL, PUBLIC_URL, World
 
-Client = AsyncTestClient[Litestar]
+Client = AsyncTestClient[SharedApp]
 
 
 def address(order: Order) -> str:

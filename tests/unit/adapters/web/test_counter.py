@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 import pytest
-from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from adapters.inbound.web.counter import yuan
@@ -14,9 +13,10 @@ from domain.channels import Mode
 from domain.codes import StaticCode
 from domain.money import Money
 from domain.orders import Order
+from tests.unit.adapters.apps import SharedApp
 from tests.unit.adapters.web.world import World
 
-Client = AsyncTestClient[Litestar]
+Client = AsyncTestClient[SharedApp]
 
 
 async def hung(world: World, **fields: Any) -> StaticCode:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
-from litestar import Litestar
 from litestar.testing import AsyncTestClient, RequestFactory
 
 from adapters.inbound.web import languages
 from adapters.inbound.web.languages import CATALOGUE, Language, choose
+from tests.unit.adapters.apps import SharedApp
 from tests.unit.adapters.web.world import World
 
 WEB = Path(languages.__file__).parent
@@ -44,7 +44,7 @@ def test_the_readers_choice_then_the_merchants_then_the_browsers(
 
 
 async def test_a_click_is_remembered_on_every_page_and_a_made_up_language_is_not(
-    world: World, client: AsyncTestClient[Litestar]
+    world: World, client: AsyncTestClient[SharedApp]
 ) -> None:
     order = await world.order(locale="zh-CN")
     path = f"/pay/{order.cashier_token}"

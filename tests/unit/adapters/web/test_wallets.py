@@ -5,7 +5,6 @@ from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from adapters.inbound.web.devices import Device, choices
@@ -15,9 +14,10 @@ from domain.attempts import Attempt
 from domain.channels import ChannelAccount, Method, Mode
 from domain.orders import Order
 from tests.fakes.channel import ChannelFault
+from tests.unit.adapters.apps import SharedApp
 from tests.unit.adapters.web.world import PUBLIC_URL, World
 
-Client = AsyncTestClient[Litestar]
+Client = AsyncTestClient[SharedApp]
 
 WECHAT = "Mozilla/5.0 (iPhone) AppleWebKit/605.1.15 Mobile/15E148 MicroMessenger/8.0.54"
 ALIPAY = "Mozilla/5.0 (Linux; Android 14) Chrome/120 Mobile AlipayClient/10.6.0"

@@ -17,6 +17,7 @@ from domain.money import Money
 from domain.orders import Order, OrderRequest
 from tests.fakes import FakeChannel, FakeClock, FakeHints
 from tests.fakes.house import FEE_PLAN, House
+from tests.unit.adapters.apps import SharedApp, shared
 
 PUBLIC_URL = "http://pitaya.test"
 PHONE_URL = "http://phone.test/scan"
@@ -44,6 +45,10 @@ class HeardHints(FakeHints):
             yield _each(queue)
         finally:
             self.listeners[order_id].remove(queue)
+
+
+def _cashier_alone(parts: CashierParts) -> Litestar:
+    return Litestar([build_cashier(parts)], logging_config=None)
 
 
 async def _each(queue: asyncio.Queue[None]) -> AsyncIterator[None]:
@@ -95,8 +100,8 @@ class World:
         }
         return CashierParts(**{**parts, **other})
 
-    def app(self, **parts: Any) -> Litestar:
-        return Litestar([build_cashier(self.parts(**parts))], logging_config=None)
+    def app(self, **parts: Any) -> SharedApp:
+        return shared(_cashier_alone, self.parts(**parts))
 
     async def order(self, mode: Mode = Mode.LIVE, **asked: Any) -> Order:
         """A new order of ¥129.83 for a keyboard, unless ``asked`` otherwise."""

@@ -10,6 +10,7 @@ from litestar import Litestar
 from litestar.types import Receive, Scope, Send
 
 _parts: ContextVar[Any] = ContextVar("parts")
+_PLAIN = (str, bytes, bool, tuple, type(None))  # applications are built by such values: each has one of its own
 
 
 class _Part:
@@ -59,7 +60,8 @@ class SharedApp:
 
 def shared(build: Callable[..., Litestar], parts: Any, **options: Hashable) -> SharedApp:
     """What ``build(parts, **options)`` does, in a thousandth of the time from the second on."""
-    fixed = (("public_url", parts.public_url), ("version", parts.version))
+    named = ((name, getattr(parts, name)) for name in dir(parts) if not name.startswith("_"))
+    fixed = tuple((name, value) for name, value in named if isinstance(value, _PLAIN))
     return SharedApp(_built(build, fixed, tuple(options.items())), parts)
 
 
