@@ -5,15 +5,16 @@ from typing import Any
 
 from application.ports.storage import UnitOfWorkFactory
 from application.ports.world import Ids, Vault, payee_context
+from domain.account_entries import AccountEntry, EntryKind
+from domain.account_postings import booked
 from domain.channels import Mode
-from domain.ledger import Account, AccountKind, Transfer
+from domain.ledger import Account, AccountKind
 from domain.merchants import BankAccount
 from domain.money import Money
 from domain.numbers import channel_number
 from domain.payouts import PayeeKind
 from domain.settlement_postings import settlement_created
 from domain.settlements import Rail, Settlement, SettlementOrigin, Source
-from domain.times import shanghai_day
 
 KINDS = {Rail.ALIPAY: PayeeKind.ALIPAY_LOGIN, Rail.WECHAT: PayeeKind.WECHAT_OPENID, Rail.MANUAL: PayeeKind.BANK}
 PAYEES = {Rail.ALIPAY: "cafe@example.com", Rail.WECHAT: "o-MYE42l80oelYMDE34nYD456Xoy", Rail.MANUAL: "6225880123456789"}
@@ -47,17 +48,19 @@ async def approved(
         created_at=now,
     ).created(now)
     available = Account(AccountKind.MERCHANT_AVAILABLE, merchant_id, Mode.TEST, "CNY")
-    brought = Transfer(
-        idem_key=f"brought:{settlement.id}",
-        fact="adjusted",
-        debit=Account(AccountKind.ADJUSTMENT, "platform", Mode.TEST, "CNY"),
-        credit=available,
-        amount=Money(10_000),
-        about=settlement.id,
-        channel_date=shanghai_day(now),
+    brought = AccountEntry(
+        id=ids.new("ent"),
+        kind=EntryKind.CREDIT,
+        merchant_id=merchant_id,
+        mode=Mode.TEST,
+        amount=settlement.swept,
+        reason="what is to be settled",
+        made_by="opr_1",
+        created_at=now,
     )
     async with unit_of_work() as uow:
-        await uow.ledger.post([brought])
+        await uow.ledger.post(booked(brought))
+        await uow.entries.add(brought)
         await uow.ledger.guard(available)
         await uow.sweeps.sweep(available, settlement.id)
         await uow.settlements.add(settlement)

@@ -104,7 +104,9 @@ async def ended(house: House, name: str, story: Story) -> float:
     if story.settlement is not None:
         deadline = story.death.back_at + scenario.within + BUSY
         paid_at = await payouts.paid_out(house, story.settlement, max(deadline - time.time(), 0))
-        await eventually(lambda: bool(house.merchant.told(story.order["id"])), BUSY, "its order is told of, too")
+        await eventually(
+            lambda: bool(house.merchant.told(story.order["id"])), LEASED + BUSY, "its order is told of, too"
+        )
         return paid_at - story.death.back_at
     told = house.merchant.told(story.order["id"], f"order.{scenario.ends}")
     if story.refund is not None:
