@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import httpx
 
+from adapters.channel_wire import Transport
 from adapters.outbound.sql import SqlClock
 from domain.errors import DatabaseUnavailable
 
@@ -14,12 +15,16 @@ CLOCK_REFRESH = 60.0  # seconds between two comparisons of our clock with the da
 
 def channel_client() -> httpx.AsyncClient:
     """One pool of connections to all channels. No proxy from the environment, no redirects: a channel sends none."""
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(8.0, connect=3.0, pool=2.0),
+    transport = Transport(
         limits=httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=30),
         trust_env=False,
-        follow_redirects=False,
         verify=ssl.create_default_context(),
+    )
+    return httpx.AsyncClient(
+        transport=transport,
+        timeout=httpx.Timeout(8.0, connect=3.0, pool=2.0),
+        trust_env=False,
+        follow_redirects=False,
     )
 
 
