@@ -30,7 +30,8 @@ class Then(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What happens to what passes. ``rate`` is bytes a second of answers, 0 for unlimited; ``times`` -1 for always."""
+    """What happens to what passes. ``rate`` is bytes a second of answers, 0 for unlimited; ``times`` -1 for always, and
+    not for the first ``after`` that match."""
 
     black: bool = False
     rate: float = 0
@@ -38,6 +39,7 @@ class Rules:
     match: bytes | None = None
     then: Then = Then.CUT_REPLY
     times: int = -1
+    after: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -61,7 +63,7 @@ class FaultProxy:
         self.faults = 0
         self.port = 0
         self._rules = Rules()
-        self._left = -1
+        self._left, self._before = -1, 0
         self._changed = asyncio.Event()
         self._wires: set[_Wire] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -84,7 +86,7 @@ class FaultProxy:
 
     @rules.setter
     def rules(self, rules: Rules) -> None:
-        self._rules, self._left = rules, rules.times
+        self._rules, self._left, self._before = rules, rules.times, rules.after
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -147,6 +149,9 @@ class FaultProxy:
     def _strikes(self, data: bytes) -> bool:
         rules = self._rules
         if rules.match is None or self._left == 0 or rules.match not in data:
+            return False
+        if self._before:
+            self._before -= 1
             return False
         self._left -= self._left > 0
         self.faults += 1

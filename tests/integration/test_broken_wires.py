@@ -196,6 +196,27 @@ async def test_a_database_that_refuses_or_resets_is_said_at_once_and_found_again
     assert (await placing(house, secrets.token_hex(12))).status_code == 201
 
 
+@pytest.mark.parametrize("then", [Then.CUT_REPLY, Then.CUT_BEFORE], ids=str)
+async def test_whichever_word_to_the_database_is_lost_the_caller_may_try_again_and_finds_his_attempt(
+    wires: Wires, then: Then
+) -> None:
+    house, lost = wires.house, 0
+    for word in range(100):
+        order, before = await house.place(), wires.database.faults
+        wires.database.rules = Rules(match=b"", then=then, times=1, after=word)
+        answer = await starting(house, order, WECHAT)
+        if wires.database.faults == before:
+            assert answer.status_code == 201
+            break
+        says_try_again(answer)
+        lost += 1
+        wires.mend()
+        intended = (await house.stack.api("GET", f"/orders/{order['id']}")).json()["attempts"]
+        again = await house.stack.start(order, WECHAT)
+        assert [again["number"]] == ([attempt["number"] for attempt in intended] or [again["number"]])
+    assert 10 < lost < 100, "each word of the call was lost once"
+
+
 async def test_notices_have_connections_of_their_own_while_the_api_waits_for_all_of_its(wires: Wires) -> None:
     house = wires.house
     order = await house.place()

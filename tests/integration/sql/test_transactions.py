@@ -17,7 +17,7 @@ from adapters.outbound.sql.engine import SETTINGS
 from adapters.outbound.sql.failures import StaleWrite
 from adapters.outbound.sql.migrations import APPLICATION_ROLE
 from adapters.outbound.sql.statements import prepare
-from adapters.outbound.sql.transaction import reading
+from adapters.outbound.sql.transaction import Transaction, reading
 from application.ports.storage import AlreadyExists
 from domain.bookkeeping import payment_received
 from domain.channels import ChannelNotice
@@ -32,9 +32,11 @@ Owner = Any  # asyncpg's connection, generic only in its stubs
 
 
 @pytest.fixture
-async def wire(module_database_url: str) -> AsyncIterator[Wire]:
+async def wire(module_database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Wire]:
+    """With True as its parameter, one that lingers."""
     with tempfile.TemporaryDirectory(prefix="pty") as directory:
         async with wired(module_database_url, Path(directory)) as wire:
+            wire.lingers = getattr(request, "param", False)
             yield wire
 
 
@@ -201,6 +203,40 @@ async def test_a_connection_lost_before_the_commit_leaves_no_doubt(stage: Stage,
             wire.cut_after = lambda question: question == "execute"
             await uow.orders.get(order.id)
     assert not await is_stored(stage, new)
+
+
+@pytest.mark.parametrize("done", range(4))
+@pytest.mark.parametrize("wire", [False, True], ids=["closed", "its farewell heard"], indirect=True)
+async def test_a_session_that_the_server_ends_after_any_statement_is_lost_and_no_bug(
+    stage: Stage, owner: Owner, wire: Wire, far: SqlDatabase, done: int
+) -> None:
+    new = stage.new_order()
+    pid = prepare(select(func.pg_backend_pid().label("pid")))
+
+    async def end(session: int) -> None:
+        wire.ended.clear()
+        assert await owner.fetchval("SELECT pg_terminate_backend($1, 5000)", session)
+        async with asyncio.timeout(5):
+            await wire.ended.wait()
+        for _ in range(3):
+            await asyncio.sleep(0)  # our loop reads what the wire has passed on
+
+    tx = Transaction(far.engine)
+    (session,) = await tx.run(pid)
+    with pytest.raises((DatabaseUnavailable, OutcomeUnknown)) as lost:
+        try:
+            for step in range(4):
+                if step == done:
+                    await end(session["pid"])
+                if step < 3:
+                    await tx.run(pid)
+            await tx.commit()
+        finally:
+            await tx.close()
+    assert isinstance(lost.value, DatabaseUnavailable) or done == 3
+    wire.lingers = False
+    await add(far, new)  # the lost connection is not handed out again
+    assert await is_stored(stage, new)
 
 
 @pytest.mark.parametrize("place", [True, False])

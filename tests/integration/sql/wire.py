@@ -13,13 +13,16 @@ SOCKET = ".s.PGSQL.5432"
 class Wire:
     """A Unix socket that forwards to the server. ``asked`` is what clients had executed: queries by text, the
     prepared ones as "execute"; ``cut_before`` and ``cut_after`` end the connection before the server hears a matching
-    question, or after it has answered it and before the client learns; what is ``swallowed`` nobody ever answers."""
+    question, or after it has answered it and before the client learns; what is ``swallowed`` nobody ever answers. While
+    it ``lingers``, the client does not learn that the server has closed; ``ended`` is set when it has."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.cut_before: Callable[[str], bool] = lambda _: False
         self.cut_after: Callable[[str], bool] = lambda _: False
         self.swallowed: Callable[[str], bool] = lambda _: False
+        self.lingers = False
+        self.ended = asyncio.Event()
         self.url = make_url("postgresql://")
 
     async def serve(self, target: URL, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -29,7 +32,7 @@ class Wire:
         else:
             server, to_server = await asyncio.open_connection(host, target.port or 5432)
         mute = asyncio.Event()
-        answers = asyncio.create_task(_copy(server, writer, mute))
+        answers = asyncio.create_task(self._answers(server, writer, mute))
         try:
             await self._questions(reader, to_server, mute)
             if mute.is_set():
@@ -42,6 +45,15 @@ class Wire:
                 each.transport.abort()
                 with contextlib.suppress(OSError):
                     await each.wait_closed()
+
+    async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mute: asyncio.Event) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                if not mute.is_set():
+                    writer.write(data)
+        self.ended.set()
+        if not self.lingers:
+            writer.close()
 
     async def _questions(
         self, reader: asyncio.StreamReader, to_server: asyncio.StreamWriter, mute: asyncio.Event
@@ -64,14 +76,6 @@ class Wire:
                     to_server.write(head + body + (b"" if head[:1] == b"Q" else b"S\x00\x00\x00\x04"))
                     return
             to_server.write(head + body)
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mute: asyncio.Event) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65536):
-            if not mute.is_set():
-                writer.write(data)
-    writer.close()
 
 
 @contextlib.asynccontextmanager

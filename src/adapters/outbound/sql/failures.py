@@ -34,13 +34,21 @@ _LOST = (
     asyncpg.OperatorInterventionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InterfaceError,
+    # What it says between the server's farewell and the end of the connection: neither idle nor closed.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )
 
 
 # SQLAlchemy's pool translates what the driver says, and again differently where the engine stands between.
-_REFUSED = (SQLAlchemyError, AsyncAdapt_asyncpg_dbapi.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
+_REFUSED = (
+    SQLAlchemyError,
+    AsyncAdapt_asyncpg_dbapi.Error,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 @contextmanager
