@@ -31,7 +31,7 @@ from bootstrap.demo_merchant import open_merchant_at
 from bootstrap.embedded import EmbeddedPostgres, EmbeddedValkey
 from bootstrap.settings import Settings
 from bootstrap.supervisor import any_port
-from tests.integration.stack import Stack, settings_of
+from tests.integration.stack import Stack, client_beside, settings_of
 
 UP_WITHIN = 60.0  # seconds, on a busy machine
 DEAD_WITHIN = 30.0
@@ -315,7 +315,7 @@ async def _standing(leash: Leash, redirect: Redirect) -> AsyncIterator[House]:
         await asyncio.gather(*(processes[name].start() for name in ("postgres", "valkey", "sandbox")))
         await migrate(postgres.url())
         container = await stack.enter_async_context(opened(Settings.from_environment(plain)))
-        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=40))
+        client = await stack.enter_async_context(client_beside(home / "web.log", timeout=40))
         async with httpx.AsyncClient(base_url=sandbox, trust_env=False, timeout=40) as channels:
             merchant = await open_merchant_at(container, channels)
         server = await stack.enter_async_context(MerchantServer().serving())

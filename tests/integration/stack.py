@@ -113,7 +113,7 @@ async def running(database_url: str, redis_url: str, logs: Path) -> AsyncIterato
         sandbox_argv = ["-m", "sandbox", "--port", str(sandbox_port), "--state", str(logs / "sandbox")]
         stack.enter_context(_process([*sandbox_argv, "--public-url", sandbox, "--pitaya-url", web], {}, logs))
         stack.enter_context(_process(["-m", "bootstrap.main", "web", "--port", str(web_port)], environment, logs))
-        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=30))
+        http = await stack.enter_async_context(client_beside(logs / "bootstrap.main.log", timeout=30))
         container = await stack.enter_async_context(opened(Settings.from_environment(environment)))
         await _answers(http, f"{sandbox}/livez")
         async with httpx.AsyncClient(base_url=sandbox, trust_env=False, timeout=30) as client:
@@ -124,6 +124,17 @@ async def running(database_url: str, redis_url: str, logs: Path) -> AsyncIterato
         )
         await _answers(http, f"{web}/readyz")
         yield running_stack
+
+
+def client_beside(log: Path, *, timeout: float) -> httpx.AsyncClient:
+    """A client for tests: whenever it is answered 500, the end of the server's log goes to the test's output."""
+
+    async def explain(answer: httpx.Response) -> None:
+        if answer.status_code == 500:
+            said = log.read_text(errors="replace")[-20_000:]
+            print(f"{answer.request.method} {answer.request.url} was answered 500. The end of {log.name}:\n{said}")
+
+    return httpx.AsyncClient(trust_env=False, timeout=timeout, event_hooks={"response": [explain]})
 
 
 class _process:  # noqa: N801 - a context manager, used like a function
