@@ -1,8 +1,10 @@
 """Release and settlement by many at once on PostgreSQL: nothing released or settled twice, no balance below zero."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from itertools import cycle
 from typing import Any, cast
 
 import pytest
@@ -12,22 +14,23 @@ from adapters.outbound.sql import SqlDatabase
 from adapters.outbound.sql.promises import SqlPromises
 from application.book_entries import EntryWish, KeepBooks
 from application.open_merchant import OpenedMerchant
-from domain.account_entries import EntryKind
+from domain.account_entries import AccountEntry, EntryKind
 from domain.actors import SYSTEM
 from domain.channels import Mode
 from domain.errors import Conflict
-from domain.ledger import AccountKind
+from domain.ledger import Account, AccountKind
 from domain.money import Money
 from domain.orders import Order
-from domain.refunds import RefundWish
+from domain.refunds import Refund, RefundWish
 from domain.settlement_rules import Cycle
-from domain.settlements import SettlementStatus
-from tests.contracts.stage import end
+from domain.settlements import Settlement, SettlementStatus
+from tests.contracts.stage import DEADLINE_SECONDS, end
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import FakeDatabase
 from tests.fakes.house import House, caller
 from tests.fakes.treasury import Treasury
 
+Call = Callable[[], Awaitable[object]]
 Owner = Any  # asyncpg's connection, generic only in its stubs
 
 ROUNDS = 12
@@ -51,15 +54,18 @@ async def closed_day(house: House, treasury: Treasury, merchant: OpenedMerchant,
     return orders
 
 
-async def at_once(*calls: Callable[[], Awaitable[object]]) -> list[Any]:
+async def met(barrier: asyncio.Barrier, call: Call) -> object:
+    await barrier.wait()
+    return await call()
+
+
+async def at_once(*calls: Call) -> list[Any]:
     """All of them from one barrier; refusals are answers, too."""
     barrier = asyncio.Barrier(len(calls))
+    return answered(await end(*(asyncio.create_task(met(barrier, call)) for call in calls)))
 
-    async def meet(call: Callable[[], Awaitable[object]]) -> object:
-        await barrier.wait()
-        return await call()
 
-    answers = await end(*(asyncio.create_task(meet(call)) for call in calls))
+def answered(answers: list[Any]) -> list[Any]:
     strange = [each for each in answers if isinstance(each, BaseException) and not isinstance(each, Conflict)]
     assert strange == []
     return answers
@@ -96,40 +102,76 @@ async def test_a_refund_beside_its_payments_release_takes_pending_or_available_m
     await money_is_right(engine)
 
 
+# Who takes first of 99.40, and what that leaves to be settled (all of it, where a settlement is first).
+LEAVES: dict[type, int] = {Settlement: 9_940, Refund: 4_970, AccountEntry: 2_940}
+
+
+async def in_line(owner: Owner, guard: AbstractAsyncContextManager[object], *calls: Call) -> list[Any]:
+    """All of them meet behind a guard that somebody else holds: the first stands first, the others come at once."""
+    deadline = asyncio.get_running_loop().time() + DEADLINE_SECONDS
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def stand(count: int) -> None:
+        while await owner.fetchval("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted") < count:
+            assert asyncio.get_running_loop().time() < deadline, f"{count} were to stand in line"
+            await asyncio.sleep(0.005)
+
+    async with guard:
+        first, others = asyncio.Barrier(1), asyncio.Barrier(len(calls) - 1)
+        tasks.append(asyncio.create_task(met(first, calls[0])))
+        await stand(1)
+        tasks.extend(asyncio.create_task(met(others, call)) for call in calls[1:])
+        await stand(len(calls))
+    return answered(await end(*tasks))
+
+
 async def test_settlement_against_refund_against_adjustment_on_one_merchant(
     house: House, engine: AsyncEngine, owner: Owner
 ) -> None:
-    """Each round 99.40 is available, of which three at once want to take: whoever is late finds less, or nothing."""
+    """Each round 99.40 is available, of which two settlements, a refund and an adjustment want to take at once, and
+    each of the three comes first in turn: whoever is late finds less, or nothing."""
     merchant, treasury = await house.merchant(), Treasury(house)
     orders = await closed_day(house, treasury, merchant, ROUNDS)
     books, whose = KeepBooks(house.clock, house.ids), merchant.merchant.id
+    available = Account(AccountKind.MERCHANT_AVAILABLE, whose, Mode.TEST, "CNY")
 
-    async def adjust() -> None:
+    async def adjust() -> AccountEntry:
         wish = EntryWish(kind=EntryKind.DEBIT, mode=Mode.TEST, amount=Money(7_000), reason="penalty", merchant_id=whose)
         async with house.database.unit_of_work() as uow:
-            await books.book(uow, SYSTEM, wish)
+            return await books.book(uow, SYSTEM, wish)
 
-    left = 0
-    for n, order in enumerate(orders):
+    @asynccontextmanager
+    async def guard() -> AsyncIterator[None]:
+        async with house.database.unit_of_work() as uow:
+            await uow.ledger.guard(available)
+            yield
+
+    async with guard():
+        pass  # its row is there from now on: whoever comes waits for the one who holds it
+    for n, (order, first) in enumerate(zip(orders, cycle(LEAVES), strict=False)):
         (payment,) = await house.payments(order)
         async with house.database.unit_of_work() as uow:
             release = await uow.releases.of_payment(payment.id)
         assert release is not None
         await treasury.release(release)
         wish = RefundWish(merchant_refund_no=f"R-{n}", order_id=order.id, amount=Money(5_000))
-        await at_once(
-            lambda: treasury.settled(merchant),
-            lambda wish=wish: house.request_refund(caller(merchant), wish),  # type: ignore[misc]
-            adjust,
-            lambda: treasury.settled(merchant),
-        )
-        left = await house.balance(AccountKind.MERCHANT_AVAILABLE, whose)
-        assert left >= 0
+        calls: dict[type, Call] = {
+            Settlement: lambda: treasury.settled(merchant),
+            Refund: lambda wish=wish: house.request_refund(caller(merchant), wish),  # type: ignore[misc]
+            AccountEntry: adjust,
+        }
+        others = [calls[kind] for kind in LEAVES if kind is not first]
+        answers = await in_line(owner, guard(), calls[first], *others, calls[Settlement])
+        assert isinstance(answers[0], first), f"round {n}: {answers}"
+        # What the first one took is gone for all. One settlement takes the rest whole; two of the others are too late.
+        assert {type(each) for each in answers} - {Conflict} == {first, Settlement}, f"round {n}: {answers}"
+        assert [each.swept.minor for each in answers if isinstance(each, Settlement)] == [LEAVES[first]]
+        assert await house.balance(AccountKind.MERCHANT_AVAILABLE, whose) == 0
     settled = await owner.fetchval("SELECT coalesce(sum(amount), 0) FROM settlement")
     refunded = await owner.fetchval("SELECT coalesce(sum(from_available), 0) FROM refund")
     adjusted = await owner.fetchval("SELECT coalesce(sum(amount), 0) FROM account_entry")
-    print(f"settled {settled}, refunded {refunded}, adjusted {adjusted}")
-    assert settled + refunded + adjusted + left == ROUNDS * 9_940
+    assert (refunded, adjusted) == (ROUNDS // 3 * 4_970, ROUNDS // 3 * 7_000), "each was first in a third of the rounds"
+    assert settled + refunded + adjusted == ROUNDS * 9_940
     await money_is_right(engine)
 
 
