@@ -1,4 +1,4 @@
-"""Operators look at what payments came to: as rows, and as a table for spreadsheets."""
+"""What payments came to, as rows and as a table for spreadsheets: for operators, and for a merchant of its own."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _BY: Mapping[str, Column] = {
     By.CHANNEL: Column(Kind.TEXT, "通道"),
     By.METHOD: Column(Kind.TEXT, "支付方式"),
 }
-_FIGURES: Mapping[str, Column] = {
+FIGURES: Mapping[str, Column] = {
     "currency": Column(Kind.TEXT, "币种"),
     "payments": Column(Kind.NUMBER, "支付笔数"),
     "gross": Column(Kind.AMOUNT, "收款金额"),
@@ -23,19 +23,29 @@ _FIGURES: Mapping[str, Column] = {
     "cost": Column(Kind.AMOUNT, "通道成本"),
     "margin": Column(Kind.AMOUNT, "毛利"),
 }
+# What a merchant sees: what the channels charge the platform, and what it earns, is not for its merchants.
+OWN_FIGURES = {name: column for name, column in FIGURES.items() if name not in ("cost", "margin")} | {
+    "fees": Column(Kind.AMOUNT, "手续费")
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ReportPayments:
+    """Rows with the asked ``By`` and these figures. Raises InvalidRequest("report_too_large")."""
+
     reports: Reports
+    figures: Mapping[str, Column]
 
     async def __call__(self, wanted: Wanted) -> Sequence[Row]:
-        return await self.reports.payments(wanted)
+        names = {*wanted.by, *self.figures}
+        return [
+            {name: value for name, value in row.items() if name in names} for row in await self.reports.payments(wanted)
+        ]
 
     async def as_csv(self, wanted: Wanted, *, chinese: bool) -> AsyncIterator[str]:
         """The same rows with the asked columns. What is wrong with the report shows here, before the first piece."""
-        rows = await self.reports.payments(wanted)
-        columns = {str(by): _BY[by] for by in wanted.by} | dict(_FIGURES)
+        rows = await self(wanted)
+        columns = {str(by): _BY[by] for by in wanted.by} | dict(self.figures)
         return as_csv(columns, _once(rows), chinese=chinese)
 
 

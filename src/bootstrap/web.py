@@ -18,7 +18,7 @@ from adapters.inbound.web.cashier import CashierParts, build_cashier
 from adapters.outbound.sql.health import ping, unsafe_settings
 from adapters.outbound.sql.reports import SqlReports
 from application.export_list import ExportList
-from application.report_payments import ReportPayments
+from application.report_payments import FIGURES, OWN_FIGURES, ReportPayments
 from application.upload_statement import UploadStatement
 from application.view_statement_day import ViewStatementDay
 from bootstrap import logging
@@ -106,6 +106,7 @@ def _api(container: Container) -> ApiParts:
         receive_notice=container.receive_notice(),
         queries=container.queries(),
         view_accounts=container.view_accounts(),
+        report_payments=ReportPayments(SqlReports(container.database()), OWN_FIGURES),
         clock=container.clock(),
         public_url=container.settings().public_url,
         addresses=ClientAddress(container.settings().trusted_proxies),
@@ -139,7 +140,7 @@ def _admin(container: Container, api: ApiParts) -> AdminParts:
         finding=container.finding(),
         export_list=ExportList(container.lists()),
         queries=container.queries(),
-        report_payments=ReportPayments(SqlReports(container.database())),
+        report_payments=ReportPayments(SqlReports(container.database()), FIGURES),
         view_accounts=container.view_accounts(),
         people=container.people_queries(),
         reconciliation=container.reconciliation_queries(),

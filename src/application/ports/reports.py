@@ -1,6 +1,6 @@
 """Reports of payments: what came in, went back, was earned and was charged, by what people ask for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -36,9 +36,11 @@ class Wanted:
     most: int = MOST_ROWS
 
     @classmethod
-    def of(cls, mode: Mode, first: str, last: str, by: str, **filters: Any) -> Self:
-        """From words: days as 2026-11-01, ``by`` with commas, empty for the sum of everything. Raises InvalidRequest
-        ("day_invalid", "time_range_invalid", "report_range_too_long", "filter_invalid")."""
+    def of(
+        cls, mode: Mode, first: str, last: str, by: str, *, among: Collection[By] = tuple(By), **filters: Any
+    ) -> Self:
+        """From words: days as 2026-11-01, ``by`` some of ``among`` with commas, empty for the sum of everything. Raises
+        InvalidRequest ("day_invalid", "time_range_invalid", "report_range_too_long", "filter_invalid")."""
         since, until = _day("first_day", first), _day("last_day", last)
         if until < since:
             raise InvalidRequest("this report ends before it begins", code="time_range_invalid", pointer="/last_day")
@@ -47,8 +49,8 @@ class Wanted:
                 f"a report has at most {LONGEST} days", code="report_range_too_long", pointer="/last_day"
             )
         names = set(filter(None, by.split(",")))
-        if names - set(By):
-            raise InvalidRequest(f"by: some of {', '.join(By)}", code="filter_invalid", pointer="/by")
+        if names - set(among):
+            raise InvalidRequest(f"by: some of {', '.join(among)}", code="filter_invalid", pointer="/by")
         return cls(mode=mode, first=since, last=until, by=tuple(each for each in By if each in names), **filters)
 
 

@@ -22,6 +22,7 @@ from application.ports.queries import MerchantQueries
 from application.ports.world import Clock
 from application.read_merchant_statement import ReadMerchantStatement
 from application.receive_notice import ReceiveNotice
+from application.report_payments import ReportPayments
 from application.request_refund import RequestRefund
 from application.request_share import EndSharing, RequestShare
 from application.resend import Resend
@@ -66,6 +67,7 @@ class ApiParts:
     receive_notice: ReceiveNotice
     queries: MerchantQueries
     view_accounts: ViewAccounts
+    report_payments: ReportPayments
     clock: Clock
     public_url: str
     check_url: Callable[[str], None]

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, NoReturn, get_args
 from urllib.parse import unquote_to_bytes
 
@@ -11,6 +12,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
+from litestar.typing import FieldDefinition
 
 from adapters.inbound.http.problems import BadRequest
 
@@ -73,11 +75,12 @@ async def readable(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteH
 
 
 async def check_query(request: Request[Any, Any, Any]) -> None:
-    """Refuse query parameters that stand there twice or that the handler does not know; numbers are plain digits."""
-    fields = request.route_handler.parsed_fn_signature.parameters
-    seen = set()
+    """Refuse query parameters that stand there twice, that the handler does not know, or that it misses; numbers are
+    plain digits."""
+    fields = _query(request.route_handler)
+    seen = set[str]()
     for name, value in request.query_params.multi_items():
-        if name not in fields or not isinstance(fields[name].kwarg_definition, QueryParameter):
+        if name not in fields:
             raise BadRequest(f"unknown query parameter {name[:40]!r}", "parameter_unknown", parameter=name[:40])
         if name in seen:
             raise BadRequest(f"{name} stands there twice", "parameter_repeated", parameter=name)
@@ -88,6 +91,22 @@ async def check_query(request: Request[Any, Any, Any]) -> None:
         # Litestar reads the text "null" as None wherever None is a default.
         if value.lower() == "null" and str not in (wanted, *get_args(wanted)):
             raise BadRequest(f"{name}: null is no value", "parameter_invalid", status=422, parameter=name)
+    for name, field in fields.items():
+        if name not in seen and not (field.has_default or field.is_optional):
+            raise BadRequest(f"{name} is missing", "parameter_invalid", status=422, parameter=name)
+
+
+@cache
+def _query(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
+    """The query's parameters, of the handler and of what it is given: a dependency reads the query as well."""
+    given = handler.resolve_dependencies().values()
+    signatures = [*(each.parsed_fn_signature for each in given), handler.parsed_fn_signature]
+    return {
+        name: field
+        for signature in signatures
+        for name, field in signature.parameters.items()
+        if isinstance(field.kwarg_definition, QueryParameter)
+    }
 
 
 def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ from application.read_notice_again import ReadNoticeAgain
 from application.reconcile import Reconcile
 from application.redirect_refund import REDIRECT, ApproveRedirection, DeclineRedirection, ProposeRedirection
 from application.refund_by_operator import REFUND, ApproveRefund, DeclineRefund, RefundByOperator
-from application.report_payments import ReportPayments
+from application.report_payments import FIGURES, ReportPayments
 from application.resolve_discrepancy import CLOSE_DAY, RESOLVE, ProposeRemedy, ResolveDiscrepancy
 from application.run_statement_day import RunStatementDay
 from application.second_factor import SecondFactor
@@ -186,7 +186,7 @@ class Office:
             finding=house.database.finding,
             export_list=ExportList(house.database.lists),
             queries=house.database.queries,
-            report_payments=ReportPayments(house.database.reports),
+            report_payments=ReportPayments(house.database.reports, FIGURES),
             view_accounts=ViewAccounts(house.database.account_queries),
             clock=clock,
             addresses=ClientAddress([ip_network(PROXY)]),

@@ -14,6 +14,7 @@ from application.keep_endpoints import AddEndpoint, KeepEndpoints
 from application.keep_invoices import FindInvoices
 from application.open_merchant import OpenedMerchant
 from application.read_merchant_statement import ReadMerchantStatement
+from application.report_payments import OWN_FIGURES, ReportPayments
 from application.view_accounts import ViewAccounts
 from domain.channels import Mode
 from domain.errors import InvalidRequest
@@ -79,6 +80,7 @@ class Shop:
             "receive_notice": house.receive_notice,
             "queries": house.database.queries,
             "view_accounts": ViewAccounts(house.database.account_queries),
+            "report_payments": ReportPayments(house.database.reports, OWN_FIGURES),
             "clock": clock,
             "public_url": PUBLIC_URL,
             "check_url": check_url,

@@ -9,10 +9,11 @@ from domain.channels import Method
 from domain.ledger import AccountKind
 from domain.permissions import AUDITOR, FINANCE, OPERATIONS
 from tests.unit.adapters.http.office import Office, Person
-from tests.unit.adapters.http.shop import code_of
+from tests.unit.adapters.http.shop import Shop, code_of
 
 TODAY = "2026-11-22"
-WHEN = f"mode=test&first_day={TODAY}&last_day={TODAY}"
+DAY = f"first_day={TODAY}&last_day={TODAY}"
+WHEN = f"mode=test&{DAY}"
 
 
 @pytest.fixture
@@ -89,3 +90,39 @@ async def test_margins_are_for_finance_and_who_audits(office: Office) -> None:
     for name, role, status in (("chen", AUDITOR, 200), ("liu", OPERATIONS, 403)):
         person = await (await office.person(name, role)).enter()
         assert (await person.call("GET", f"/reports/payments?{WHEN}")).status_code == status
+
+
+async def test_a_merchant_sees_its_own_payments_without_what_the_platform_pays_and_earns(shop: Shop) -> None:
+    order = await shop.house.paid(shop.merchant)
+    await shop.house.refund(shop.merchant, order, 4_000)
+    other = await shop.other()
+    await shop.house.paid(other, no="B-1")
+    answer = await shop.call("GET", f"/v1/reports/payments?{DAY}&by=channel")
+    figures = {"payments": 1, "gross": 10_000, "refunds": 1, "refunded": 4_000, "fees": 36}
+    group = {"day": None, "channel": "alipay", "method": None, "currency": "CNY"}
+    assert (answer.status_code, answer.json()) == (200, {"data": [group | figures]})
+    assert (await shop.call("GET", f"/v1/reports/payments?{DAY}&channel=wechat")).json() == {"data": []}
+    file = await shop.call("GET", f"/v1/reports/payments.csv?{DAY}", headers={"accept-language": "zh-CN"})
+    heading, line = csv.reader(io.StringIO(file.text.removeprefix("\ufeff")))
+    assert heading == ["日期", "币种", "支付笔数", "收款金额", "退款笔数", "退款金额", "手续费"]
+    assert line == [TODAY, "CNY", "1", "100.00", "1", "40.00", "0.36"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "code"),
+    [
+        (f"{DAY}&by=merchant_id", 422, "filter_invalid"),
+        (f"{DAY}&merchant_id=mch_1", 400, "parameter_unknown"),
+        (f"{DAY}&mode=live", 400, "parameter_unknown"),
+        (f"{DAY}&by=day&by=method", 400, "parameter_repeated"),
+        (f"{DAY}&channel=null", 422, "parameter_invalid"),
+        (f"first_day={TODAY}", 422, "parameter_invalid"),
+        ("first_day=2026-11-22&last_day=2026-11-21", 422, "time_range_invalid"),
+    ],
+)
+async def test_a_merchants_report_that_makes_no_sense_is_refused(
+    shop: Shop, asked: str, status: int, code: str
+) -> None:
+    for path in ("/v1/reports/payments", "/v1/reports/payments.csv"):
+        answer = await shop.call("GET", f"{path}?{asked}")
+        assert (answer.status_code, code_of(answer)) == (status, code)
