@@ -14,6 +14,7 @@ from domain.notifications import DeliveryStatus, Disabled
 from domain.orders import OrderStatus
 from domain.payments import SuspenseStatus, Unattributed
 from domain.refunds import RefundOrigin, RefundStatus
+from domain.settlements import Rail, SettlementOrigin, SettlementStatus
 
 _ANY: tuple[str, ...] = ()
 _FLAG = ("true", "false")
@@ -224,6 +225,30 @@ ACCOUNT_ENTRIES = Listing(
     quick=(("mode",), ("mode", "merchant_id"), ("mode", "bank_reference")),
 )
 
+SETTLEMENTS = Listing(
+    name="settlements",
+    permission="settlements.read",
+    columns={
+        **_texts(id="结算号", merchant_id="商户号", mode="模式", number="打款单号", origin="来源", status="状态"),
+        **_amounts(swept="归集金额", amount="结算金额", fee="结算手续费", charge="打款费用"),
+        **_CURRENCY,
+        "lines": Column(Kind.NUMBER, "明细数"),
+        **_texts(rail="打款方式", source_owner="付款账户", reference="打款流水号", failure="失败原因"),
+        **_texts(approved_by="审批人"),
+        **_times(created_at="创建时间", approved_at="审批时间", paid_at="到账时间", next_at="下次查询时间"),
+    },
+    filters={
+        **_MODE,
+        "merchant_id": _ANY,
+        "status": _of(SettlementStatus),
+        "origin": _of(SettlementOrigin),
+        "rail": _of(Rail),
+        "number": _ANY,
+    },
+    amount="amount",
+    quick=(("mode",), ("mode", "status"), ("mode", "merchant_id"), ("mode", "merchant_id", "status"), ("number",)),
+)
+
 LEDGER_ACCOUNTS = Listing(
     name="ledger_accounts",
     permission="ledger.read",
@@ -284,7 +309,7 @@ LISTINGS: Mapping[str, Listing] = {
     listing.name: listing
     for listing in (
         ORDERS, ATTEMPTS, REFUNDS, CHANNEL_PAYMENTS, SUSPENSE_ITEMS, NOTICES, DELIVERIES, WEBHOOK_ENDPOINTS, TRANSFERS,
-        LEDGER_ACCOUNTS, ACCOUNT_ENTRIES,
+        LEDGER_ACCOUNTS, ACCOUNT_ENTRIES, SETTLEMENTS,
         CHANNEL_ACCOUNTS, MERCHANTS, AUDIT_RECORDS,
     )
 }  # fmt: skip

@@ -16,6 +16,7 @@ from application.listings import (
     MERCHANTS,
     NOTICES,
     ORDERS,
+    SETTLEMENTS,
     SUSPENSE_ITEMS,
     TRANSFERS,
     WEBHOOK_ENDPOINTS,
@@ -27,6 +28,7 @@ from domain.channels import ChannelNotice, Mode
 from domain.errors import InvalidRequest
 from domain.notifications import Answer
 from domain.payments import SuspenseItem, Unattributed
+from domain.settlements import Rail, Source
 from tests.contracts.stage import NOW, OnStage, Stage
 
 SECOND = timedelta(seconds=1)
@@ -132,6 +134,40 @@ class ListsContract(OnStage):
         assert await ids(stage, AUDIT_RECORDS, object_id=stage.merchant.id) == [record.id]
         (row,) = await everything(stage, NOTICES, Asked.of(NOTICES, {"outcome": "held"}))
         assert (row["account_id"], row["notice_id"]) == (stage.account.id, "n-1")
+
+    async def test_settlements_of_all_merchants_are_listed_by_merchant_status_and_day(self, stage: Stage) -> None:
+        day = timedelta(days=1)
+        first, second = [await stage.settlement(created_at=NOW + n * day) for n in range(2)]
+        live = await stage.settlement(mode=Mode.LIVE, created_at=NOW + 2 * day)
+        gone = stage.new_settlement(created_at=NOW).rejected("no", NOW)
+        other = replace(stage.merchant, id=stage.ids.new("mch"))
+        async with stage.unit_of_work() as uow:
+            await uow.merchants.add(other)
+            await uow.settlements.add(gone)
+            await uow.settlements.add(theirs := stage.new_settlement(merchant_id=other.id, created_at=NOW + 3 * day))
+        assert await ids(stage, SETTLEMENTS, mode="test") == [theirs.id, second.id, *sorted([first.id, gone.id])[::-1]]
+        assert await ids(stage, SETTLEMENTS, mode="live") == [live.id]
+        assert await ids(stage, SETTLEMENTS, mode="test", merchant_id=other.id, status="created") == [theirs.id]
+        assert await ids(stage, SETTLEMENTS, status="rejected") == [gone.id]
+        assert await ids(stage, SETTLEMENTS, number=first.number) == [first.id]
+        asked = Asked.of(SETTLEMENTS, {"mode": "test"}, since=NOW + day, until=NOW + 2 * day)
+        (row,) = await everything(stage, SETTLEMENTS, asked)
+        assert (row["id"], row["swept"], row["amount"], row["fee"], row["rail"]) == (
+            second.id,
+            10_000,
+            9_000,
+            100,
+            None,
+        )
+        payee = stage.merchant.payee
+        assert payee is not None
+        approved = first.approved("opr_chen", payee, Source(Rail.ALIPAY, "cha_1"), NOW)
+        async with stage.unit_of_work() as uow:
+            await uow.settlements.save(approved)
+        (row,) = await everything(stage, SETTLEMENTS, Asked.of(SETTLEMENTS, {"rail": "alipay"}))
+        assert (row["status"], row["source_owner"], row["approved_by"]) == ("approved", "cha_1", "opr_chen")
+        hits = await stage.finding.search(first.number)
+        assert [(hit.kind, hit.id, hit.field) for hit in hits] == [("settlement", first.id, "number")]
 
     async def test_an_unknown_filter_or_choice_is_refused(self, stage: Stage) -> None:
         for listing, filters in ((ORDERS, {"color": "red"}), (ORDERS, {"status": "lost"}), (TRANSFERS, {"id": "1"})):

@@ -284,6 +284,18 @@ def _entries(tables: Tables) -> Iterator[Row]:
         }
 
 
+def _settlements(tables: Tables) -> Iterator[Row]:
+    for row in tables.settlements.committed.values():
+        yield {
+            **_fields(row, "id", "merchant_id", "mode", "number", "origin", "status", "lines", "reference", "failure"),
+            **_fields(row, "approved_by", "created_at", "approved_at", "paid_at", "next_at"),
+            **{name: getattr(row, name).minor for name in ("swept", "amount", "fee", "charge")},
+            "currency": row.amount.currency,
+            "rail": row.source.rail if row.source else None,
+            "source_owner": row.source.owner if row.source else None,
+        }
+
+
 def _ledger_accounts(tables: Tables) -> Iterator[Row]:
     transfers = [row.transfer for row in tables.transfers.committed.values()]
     for account in {end: None for transfer in transfers for end in (transfer.debit, transfer.credit)}:
@@ -338,6 +350,7 @@ _SOURCES: Mapping[str, Callable[[Tables], Iterator[Row]]] = {
     "webhook_endpoints": _endpoints,
     "transfers": _transfers,
     "account_entries": _entries,
+    "settlements": _settlements,
     "ledger_accounts": _ledger_accounts,
     "channel_accounts": _accounts,
     "merchants": _merchants,
@@ -350,6 +363,7 @@ _SEARCHED = (
     ("attempt", "attempts", ("id", "number")),
     ("channel_payment", "channel_payments", ("id", "transaction_id", "number")),
     ("refund", "refunds", ("id", "merchant_refund_no", "number")),
+    ("settlement", "settlements", ("id", "number")),
     ("suspense_item", "suspense_items", ("id",)),
     ("event", "events", ("id",)),
     ("delivery", "deliveries", ("id",)),

@@ -137,6 +137,16 @@ FROM generate_series(1, $1::int) g""",
     ),
     (
         OTHERS,
+        """INSERT INTO settlement (id, merchant_id, mode, number, origin, swept, amount, fee, currency, lines,
+  created_at, status, charge, polls, revision)
+SELECT 'stl_' || lpad(g::text, 26, '0'), CASE WHEN g % 3 = 0 THEN 'mch_big' ELSE 'mch_' || g % 1000 * 7919 % 1000 END,
+  CASE WHEN g % 50 = 0 THEN 'test' ELSE 'live' END, 'PTS' || g, 'automatic', 1000, 1000, 0, 'CNY', 7,
+  timestamptz '2026-01-01' + g * interval '1 second',
+  CASE WHEN g % 9001 = 0 THEN 'rejected' ELSE 'created' END, 0, 0, 1
+FROM generate_series(1, $1::int) g""",
+    ),
+    (
+        OTHERS,
         """INSERT INTO audit_record (id, at, actor_kind, actor_id, actor_name, actor_roles, action, object_id,
   merchant_id, before, after)
 SELECT 'aud_' || lpad(g::text, 26, '0'), timestamptz '2026-01-01' + g * interval '1 second', 'operator',
@@ -157,7 +167,7 @@ _VALUES: Mapping[str, Sequence[str]] = {
     "merchant_id": ("mch_big", "mch_7", "mch_nobody"),
     "account_id": ("cha_7", "cha_99"),
     "order_id": ("ord_" + "123".zfill(26),),
-    "number": ("PTY123", "PTR123"),
+    "number": ("PTY123", "PTR123", "PTS123"),
     "merchant_refund_no": ("R123",),
     "merchant_order_no": ("N123",),
     "transaction_id": ("2026" + "123".zfill(24),),

@@ -28,6 +28,8 @@ _PLACES = (
     ("refund", "refund", "id", "order_id", "merchant_id", "mode"),
     ("refund", "refund", "merchant_refund_no", "order_id", "merchant_id", "mode"),
     ("refund", "refund", "number", "order_id", "merchant_id", "mode"),
+    ("settlement", "settlement", "id", "NULL", "merchant_id", "mode"),
+    ("settlement", "settlement", "number", "NULL", "merchant_id", "mode"),
     ("suspense_item", "suspense_item", "id", "NULL", "NULL", "mode"),
     ("event", "event", "id", "NULL", "merchant_id", "mode"),
     ("delivery", "delivery", "id", "NULL", "merchant_id", "mode"),

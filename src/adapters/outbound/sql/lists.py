@@ -32,6 +32,7 @@ _FROM: Mapping[str, Table] = {
     "webhook_endpoints": tables.webhook_endpoint,
     "transfers": tables.transfer,
     "account_entries": tables.account_entry,
+    "settlements": tables.settlement,
     "ledger_accounts": tables.ledger_account,
     "channel_accounts": tables.channel_account,
     "merchants": tables.merchant,

@@ -43,6 +43,7 @@ settlement = Table(
     Index("ix_settlement_list", "merchant_id", "mode", "created_at", "id"),
     Index("ix_settlement_mode", "mode", "created_at", "id"),
     Index("ix_settlement_status", "mode", "status", "created_at", "id"),
+    Index("ix_settlement_merchant_status", "merchant_id", "mode", "status", "created_at", "id"),
     Index("ix_settlement_due", "next_at", postgresql_where=text(SETTLEMENT_UNDER_WAY)),
 )
 
