@@ -16,6 +16,7 @@ from domain.numbers import is_ours
 from domain.orders import OrderStatus
 from domain.payments import SuspenseStatus, Unattributed
 from tests.fakes.house import SHOP
+from tests.simulation.changes import Changes
 from tests.simulation.loop import SeededLoop
 from tests.simulation.people import OFFERED, Journal, Shop, stranger, switch_off_for_a_while
 from tests.simulation.refunds import Banks, refunds_went_well, regret
@@ -72,6 +73,8 @@ async def _run(world: World, journal: Journal, life: Life) -> None:
         )
         for _ in range(chance.choice((1, 1, 2)))
     ]
+    changes = Changes(life.seed, world, merchants)
+    await changes.prepare()
     world.begin()
     banks = Banks(world, journal)
     people = [
@@ -83,6 +86,7 @@ async def _run(world: World, journal: Journal, life: Life) -> None:
         people.append(asyncio.ensure_future(stranger(world, journal, account_id)))
     if chance.random() < 0.1:
         people.append(asyncio.ensure_future(switch_off_for_a_while(world, journal, chance.choice(merchants))))
+    people += changes.people()
     await asyncio.sleep(chance.choice((30, 120, 600, 1_200)))
     life.complaints += await _breaches(world, "while faults last", _ALWAYS)
     world.heal()
@@ -95,6 +99,7 @@ async def _run(world: World, journal: Journal, life: Life) -> None:
     await _pass_until_nothing_is_due(world)
     life.complaints += await _breaches(world, "at the end")
     life.complaints += _verdict(world, journal)
+    life.complaints += changes.verdict()
 
 
 async def _business(world: World, journal: Journal, merchant: OpenedMerchant, number: str) -> None:

@@ -79,6 +79,12 @@ def report(tally: Tally, seconds: float) -> str:
         "repeated notices",
         "repeated deliveries",
         "missed while off",
+        "suspensions",
+        "paid while suspended",
+        "price changes",
+        "paid at an earlier price",
+        "reroutes",
+        "paid through a switched-off account",
         "hours",
     )
     lines = [
