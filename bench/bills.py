@@ -36,6 +36,7 @@ from domain.statements import DayStatus, Line, StatementKind
 from domain.times import SHANGHAI
 from tests.fakes.clock import FakeClock
 from tests.fakes.ids import FakeIds
+from tests.fakes.progress import FakeProgress
 from tests.fakes.statements import FakeStatements
 
 DAY = date(2026, 11, 20)
@@ -263,10 +264,10 @@ async def _pitaya(url: str, files: Files) -> Run:
     unit_of_work, ids = SqlDatabase(engine).unit_of_work, FakeIds(1, clock)
     before, began = _memory(), time.perf_counter()
     with files.bill.open("rb") as source:
-        import_ = ImportStatement(unit_of_work, {Channel.WECHAT: WechatBills()}, clock, ids)
+        import_ = ImportStatement(unit_of_work, {Channel.WECHAT: WechatBills()}, clock, ids, FakeProgress())
         await import_(Access(ACCOUNT, CREDENTIAL), DAY, StatementKind.TRADE, source)
     read = time.perf_counter()
-    day = await Reconcile(unit_of_work, clock, ids)(ACCOUNT.id, DAY)
+    day = await Reconcile(unit_of_work, clock, ids, FakeProgress())(ACCOUNT.id, DAY)
     done = time.perf_counter()
     await engine.dispose()
     assert day.status is DayStatus.MATCHED, day

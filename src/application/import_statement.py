@@ -4,18 +4,22 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import IO
 
 from application.crashpoints import crashpoint
 from application.ports.channels import Statements
+from application.ports.progress import Progress, Step
 from application.ports.storage import UnitOfWorkFactory
 from application.ports.world import Clock, Ids
+from application.progress import told
 from application.unpacked import unpacked
 from domain.actors import SYSTEM, Actor
 from domain.channels import Access, Channel
 from domain.statements import FundLine, Line, StatementDay, StatementFile, StatementKind
+
+LOOK_EVERY = 500  # lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class ImportStatement:
     statements: Mapping[Channel, Statements]
     clock: Clock
     ids: Ids
+    progress: Progress
 
     async def __call__(
         self,
@@ -65,13 +70,15 @@ class ImportStatement:
             standing = await uow.bills.lock_day(file.account_id, day)
             if standing.files.get(file.bill) == file.sha256:
                 return standing
-            await uow.bills.store(file, source, _read(self._lines(access, file, source)))
+            reading = _Reading(self._lines(access, file, source), source, Step(bill=file.bill, size=file.size))
+            async with told(self.progress, file.account_id, day, lambda: reading.step):
+                await uow.bills.store(file, source, reading)
             taken = standing.fetched(file)
             await uow.bills.save_day(taken)
             if actor is not SYSTEM:
-                told = {"account_id": file.account_id, "day": str(day), "bill": file.bill, "sha256": file.sha256}
+                what = {"account_id": file.account_id, "day": str(day), "bill": file.bill, "sha256": file.sha256}
                 await uow.audit.add(
-                    actor.did("statement.uploaded", file.id, id=self.ids.new("aud"), at=file.received_at, after=told)
+                    actor.did("statement.uploaded", file.id, id=self.ids.new("aud"), at=file.received_at, after=what)
                 )
             crashpoint("statement.before_commit")
         crashpoint("statement.after_commit")
@@ -85,10 +92,20 @@ class ImportStatement:
         return reader.fund_lines(access, file.day, source, fund=file.fund)
 
 
-def _read(lines: Iterable[Line | FundLine]) -> Iterator[Line | FundLine]:
-    for line in lines:
-        crashpoint("statement.line")
-        yield line
+@dataclass
+class _Reading:
+    """Lines as they are read, and how far that is."""
+
+    lines: Iterable[Line | FundLine]
+    source: IO[bytes]
+    step: Step
+
+    def __iter__(self) -> Iterator[Line | FundLine]:
+        for n, line in enumerate(self.lines, start=1):
+            crashpoint("statement.line")
+            if n % LOOK_EVERY == 0:
+                self.step = replace(self.step, lines=n, taken=self.source.tell())
+            yield line
 
 
 def _digest(source: IO[bytes]) -> tuple[str, int]:

@@ -9,8 +9,10 @@ from application.confirm_payout import ConfirmPayout
 from application.crashpoints import crashpoint
 from application.payout_lines import own_payouts
 from application.ports.bills import Compared, FundBalance, Moved
+from application.ports.progress import Progress, Step
 from application.ports.storage import UnitOfWork, UnitOfWorkFactory
 from application.ports.world import Clock, Ids
+from application.progress import told
 from domain.bookkeeping import BASIC
 from domain.channels import ChannelAccount, FundMode
 from domain.reconciliation import (
@@ -46,15 +48,18 @@ class Reconcile:
     unit_of_work: UnitOfWorkFactory
     clock: Clock
     ids: Ids
+    progress: Progress
     hold_days: int = HOLD_DAYS
 
     async def __call__(self, account_id: str, day: date) -> StatementDay:
-        async with self.unit_of_work() as uow:
+        step = Step()
+        async with told(self.progress, account_id, day, lambda: step), self.unit_of_work() as uow:
             standing = await uow.bills.lock_day(account_id, day)
             if standing.closed or not standing.read:
                 return standing
             account = (await uow.accounts.access(account_id)).account
             result = await self._compare(uow, account, standing)
+            step = Step(matched=result.matched)
             after = replace(standing, held=0).compared(
                 matched=result.matched,
                 differences=await self._keep(uow, standing, result.differences),

@@ -15,6 +15,7 @@ from adapters.outbound.courier.http_courier import HttpCourier
 from adapters.outbound.passwords import Argon2Passwords, PyotpTotp
 from adapters.outbound.redis.hints import RedisHints, connect
 from adapters.outbound.redis.pace import RedisPace
+from adapters.outbound.redis.progress import RedisProgress
 from adapters.outbound.roots import FileAuditRoots
 from adapters.outbound.secrets.aes_vault import AesVault
 from adapters.outbound.sql import SqlClock, SqlDatabase, SqlMerchantQueries, create_engine
@@ -38,7 +39,7 @@ from application.check_attempt import CheckAttempt
 from application.check_due_attempts import CheckDueAttempts
 from application.check_payout import CancelPayout, CheckDuePayouts, CheckPayout
 from application.check_refund import CheckDueRefunds, CheckRefund
-from application.close_day import CloseDay, ProveDays, ViewClosing
+from application.close_day import CloseDay, ProveDays
 from application.close_order import CloseAttempt, CloseOrder
 from application.close_statement_day import CloseMatchedDays, CloseStatementDay
 from application.confirm_attempt import ConfirmAttempt
@@ -94,7 +95,7 @@ from application.release_payments import ReleaseDuePayments, ReleasePayment, Sch
 from application.request_refund import RequestRefund
 from application.request_share import EndSharing, RequestShare
 from application.resend import Resend
-from application.resolve_discrepancy import CLOSE_DAY, RESOLVE, ProposeRemedy, ResolveDiscrepancy
+from application.resolve_discrepancy import CLOSE_DAY, RESOLVE, ResolveDiscrepancy
 from application.return_shares import ReturnShares
 from application.reverse_attempt import ReverseAttempt
 from application.roll_up_balances import RollUpBalances
@@ -152,6 +153,7 @@ class Container(containers.DeclarativeContainer):
         hosts=settings.provided.identity_hosts_of.call(Channel.WECHAT),
     )
     pace = providers.Singleton(RedisPace, redis)
+    progress = providers.Singleton(RedisProgress, redis)
     channels = providers.Dict({Channel.ALIPAY: alipay, Channel.WECHAT: wechat})
     redirecting = providers.Dict({Channel.WECHAT: wechat})
     onboarding = providers.Dict({Channel.WECHAT: wechat.provided.onboarding})
@@ -290,7 +292,6 @@ class Container(containers.DeclarativeContainer):
     )
     propose = providers.Factory(Propose, unit_of_work, executors, clock, ids)
     propose_payout_end = providers.Factory(ProposePayoutEnd, unit_of_work, propose)
-    propose_remedy = providers.Factory(ProposeRemedy, unit_of_work, propose)
     propose_entry = providers.Factory(ProposeEntry, unit_of_work, propose)
     propose_invoice_end = providers.Factory(ProposeInvoiceEnd, unit_of_work, propose)
     propose_receiver = providers.Factory(ProposeReceiver, unit_of_work, propose, clock, ids)
@@ -319,10 +320,9 @@ class Container(containers.DeclarativeContainer):
     # Whole days at once: a pool of their own, so that nobody waits behind them.
     bulk_unit_of_work = bulk_database.provided.unit_of_work
     close_day = providers.Factory(CloseDay, bulk_unit_of_work, ledger_roots, clock)
-    view_closing = providers.Factory(ViewClosing, unit_of_work)
     prove_days = providers.Factory(ProveDays, bulk_unit_of_work, ledger_roots)
-    reconcile = providers.Factory(Reconcile, bulk_unit_of_work, clock, ids)
-    import_statement = providers.Factory(ImportStatement, bulk_unit_of_work, channels, clock, ids)
+    reconcile = providers.Factory(Reconcile, bulk_unit_of_work, clock, ids, progress)
+    import_statement = providers.Factory(ImportStatement, bulk_unit_of_work, channels, clock, ids, progress)
     fetch_statement = providers.Factory(FetchStatement, unit_of_work, channels, import_statement, reconcile, clock)
     read_merchant_statement = providers.Factory(ReadMerchantStatement, bulk_unit_of_work, clock)
     keep_merchants = providers.Factory(KeepMerchants, unit_of_work, vault, clock, ids)

@@ -200,12 +200,13 @@ def _day(text: str) -> date:
 
 def run_reconcile(arguments: argparse.Namespace) -> int:
     """Fetch and match one day and print what came of it."""
-    from adapters.inbound.cli.statements import ReconcileByHand
+    from adapters.inbound.cli.statements import ReconcileByHand, Screen
     from bootstrap.container import opened
 
     async def run() -> str:
         day = _day(arguments.date)
         async with opened(Settings.from_environment(os.environ)) as container:
+            container.progress.override(Screen(container.progress(), sys.stderr))
             by_hand = ReconcileByHand(
                 container.unit_of_work(),
                 container.fetch_statement(),

@@ -17,8 +17,10 @@ from adapters.inbound.http.prefixes import ByPrefix
 from adapters.inbound.web.cashier import CashierParts, build_cashier
 from adapters.outbound.sql.health import ping, unsafe_settings
 from adapters.outbound.sql.reports import SqlReports
+from application.close_day import ViewClosing
 from application.export_list import ExportList
 from application.report_payments import FIGURES, OWN_FIGURES, ReportPayments
+from application.resolve_discrepancy import ProposeRemedy
 from application.upload_statement import UploadStatement
 from application.view_statement_day import ViewStatementDay
 from bootstrap import logging
@@ -146,7 +148,7 @@ def _admin(container: Container, api: ApiParts) -> AdminParts:
         reconciliation=container.reconciliation_queries(),
         run_day=container.run_statement_day(),
         close_day=container.close_statement_day(),
-        view_day=ViewStatementDay(container.unit_of_work()),
+        view_day=ViewStatementDay(container.unit_of_work(), container.progress()),
         upload_statement=UploadStatement(
             container.unit_of_work(),
             container.channels(),
@@ -155,11 +157,11 @@ def _admin(container: Container, api: ApiParts) -> AdminParts:
             container.clock(),
         ),
         statements=container.read_merchant_statement(),
-        propose_remedy=container.propose_remedy(),
+        propose_remedy=ProposeRemedy(container.unit_of_work(), container.propose()),
         export_bank_file=container.export_bank_file(),
         propose_payout_end=container.propose_payout_end(),
         cancel_payout=container.cancel_payout(),
-        view_closing=container.view_closing(),
+        view_closing=ViewClosing(container.unit_of_work()),
         freeze_balance=container.freeze_balance(),
         propose_entry=container.propose_entry(),
         propose_settlement=container.propose_settlement(),

@@ -26,6 +26,7 @@ from domain.statements import DayStatus, StatementDay
 from domain.times import shanghai_day
 from tests.fakes.clock import FakeClock
 from tests.fakes.ids import FakeIds
+from tests.fakes.progress import FakeProgress
 from tests.integration.channels.conftest import NOWHERE, Sandbox, Side
 
 TORN = {Channel.ALIPAY: ("bill", "bill_truncated"), Channel.WECHAT: ("bill_file", "torn")}
@@ -47,10 +48,10 @@ class Desk:
         ids = FakeIds(1, clock)
         self.side, self.clock, self.access, self.unit_of_work = side, clock, access, database.unit_of_work
         self.confirm, self.confirm_refund = ConfirmAttempt(clock, ids), ConfirmRefund(clock, ids)
-        self.reconcile = Reconcile(self.unit_of_work, clock, ids, hold_days=0)
+        self.reconcile = Reconcile(self.unit_of_work, clock, ids, FakeProgress(), hold_days=0)
         assert isinstance(side.adapter, Alipay | WechatPay)
         statements: Mapping[Channel, Statements] = {side.channel: side.adapter}
-        import_ = ImportStatement(self.unit_of_work, statements, clock, ids)
+        import_ = ImportStatement(self.unit_of_work, statements, clock, ids, FakeProgress())
         self.fetch = FetchStatement(self.unit_of_work, statements, import_, self.reconcile, clock)
 
     @property

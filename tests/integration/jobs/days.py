@@ -34,6 +34,7 @@ from domain.payments import ChannelPayment, Unattributed
 from domain.statements import Line, LineKind, LineStatus, StatementKind
 from domain.times import SHANGHAI
 from tests.fakes.clock import FakeClock
+from tests.fakes.progress import FakeProgress
 from tests.fakes.statements import FakeStatements, written
 
 NAMES = ("open_statement_days", "fetch_statements", "close_matched_days")
@@ -102,8 +103,8 @@ async def resources(url: str) -> AsyncIterator[Mapping[str, Run]]:
     book = await asyncpg.create_pool(url.replace("+asyncpg", ""), min_size=1, max_size=2)
     clock, ids, unit_of_work = FakeClock(), SystemIds(), SqlDatabase(engine).unit_of_work
     channels = {Channel.WECHAT: AskedChannel(book=book)}
-    import_ = ImportStatement(unit_of_work, channels, clock, ids)
-    fetch = FetchStatement(unit_of_work, channels, import_, Reconcile(unit_of_work, clock, ids), clock)
+    import_ = ImportStatement(unit_of_work, channels, clock, ids, FakeProgress())
+    fetch = FetchStatement(unit_of_work, channels, import_, Reconcile(unit_of_work, clock, ids, FakeProgress()), clock)
     runs: dict[str, Callable[[], Awaitable[int]]] = {
         "open_statement_days": OpenStatementDays(unit_of_work, clock),
         "fetch_statements": FetchDueStatements(unit_of_work, fetch, clock, batch=1),

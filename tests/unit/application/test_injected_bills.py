@@ -24,6 +24,7 @@ from domain.times import SHANGHAI
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import FakeDatabase
 from tests.fakes.ids import FakeIds
+from tests.fakes.progress import FakeProgress
 from tests.fakes.statements import FakeStatements
 from tests.injector import Bill, moved_to
 
@@ -73,8 +74,8 @@ class Desk:
         self.ids = FakeIds(self.chance.randrange(2**32), self.clock)
         unit_of_work = self.database.unit_of_work
         statements = {self.account.channel: self.reader}
-        self.import_ = ImportStatement(unit_of_work, statements, self.clock, self.ids)
-        self.reconcile = Reconcile(unit_of_work, self.clock, self.ids)
+        self.import_ = ImportStatement(unit_of_work, statements, self.clock, self.ids, FakeProgress())
+        self.reconcile = Reconcile(unit_of_work, self.clock, self.ids, FakeProgress())
         self.rows: list[list[str]] = []
 
     async def trade(self) -> "Desk":

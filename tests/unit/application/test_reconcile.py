@@ -12,6 +12,7 @@ from application.close_statement_day import CloseMatchedDays, CloseStatementDay
 from application.fetch_statements import FetchDueStatements, FetchStatement
 from application.import_statement import ImportStatement
 from application.open_statement_days import OpenStatementDays, published
+from application.ports.progress import Step
 from application.reconcile import HELD_AGAIN, Reconcile
 from domain.actors import SYSTEM, Actor, ActorKind
 from domain.channels import Channel, Method, Mode
@@ -37,6 +38,7 @@ from domain.times import shanghai_day
 from tests.approved import approved
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.house import House
+from tests.fakes.progress import FakeProgress
 from tests.fakes.statements import FakeStatements, written
 
 ONE = timedelta(days=1)
@@ -50,12 +52,12 @@ class Office:
 
     def __post_init__(self) -> None:
         self.house = house = House(self.clock)
-        self.bills = FakeStatements(("BASIC",))
+        self.bills, self.progress = FakeStatements(("BASIC",)), FakeProgress()
         statements = {Channel.ALIPAY: self.bills, Channel.WECHAT: FakeStatements()}
         unit_of_work, clock, ids = house.database.unit_of_work, house.clock, house.ids
         self.open_days = OpenStatementDays(unit_of_work, clock)
-        self.import_ = ImportStatement(unit_of_work, statements, clock, ids)
-        self.reconcile = Reconcile(unit_of_work, clock, ids)
+        self.import_ = ImportStatement(unit_of_work, statements, clock, ids, self.progress)
+        self.reconcile = Reconcile(unit_of_work, clock, ids, self.progress)
         self.fetch = FetchStatement(unit_of_work, statements, self.import_, self.reconcile, clock)
         self.fetch_due = FetchDueStatements(unit_of_work, self.fetch, clock)
         self.close = CloseStatementDay(unit_of_work, clock, ids)
@@ -237,6 +239,23 @@ async def test_a_day_that_agrees_is_matched_its_costs_are_booked_and_it_closes_b
     assert await office.close_matched() == 1
     async with office.house.database.unit_of_work() as uow:
         assert (await uow.bills.day(office.account_id, office.day)).closed
+
+
+async def test_a_run_tells_how_far_it_is_and_when_it_is_over() -> None:
+    office = await Office().trade(1)
+    await office.run(office.lines())
+    told = office.progress.told
+    assert [step.bill for step in told if step] == ["trade", ""], "read, then matched"
+    assert (told[-1], office.progress.steps) == (None, {})
+
+
+async def test_a_run_that_fails_is_over_too() -> None:
+    office = await Office().trade(1)
+    async with office.house.database.unit_of_work() as uow:
+        await uow.bills.open_day(StatementDay(account_id=office.account_id, mode=office.mode, day=office.day))
+    office.bills.publish(office.account_id, office.day, b"torn")
+    await office.fetch(office.account_id, office.day)
+    assert office.progress.told == [Step(bill="trade", size=4), None]
 
 
 async def test_days_that_wait_do_not_keep_others_from_closing() -> None:

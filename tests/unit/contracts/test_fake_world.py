@@ -10,6 +10,7 @@ import pytest
 from domain.notifications import Answer
 from tests.contracts.clock import ClockContract, IdsContract
 from tests.contracts.courier import EVENT, SECRET, WRONG, CourierContract, Received, now
+from tests.contracts.progress import ProgressContract
 from tests.contracts.vault import VaultContract
 from tests.fakes import (
     START,
@@ -23,6 +24,7 @@ from tests.fakes import (
     FakeMerchantServer,
     FakeVault,
 )
+from tests.fakes.progress import FakeProgress
 
 URL = "https://shop.example/hooks"
 
@@ -49,6 +51,12 @@ class TestFakeVault(VaultContract):
     @pytest.fixture
     def vault(self) -> FakeVault:
         return FakeVault()
+
+
+class TestFakeProgress(ProgressContract):
+    @pytest.fixture
+    def progress(self) -> FakeProgress:
+        return FakeProgress()
 
 
 @dataclass

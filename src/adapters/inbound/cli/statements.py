@@ -1,22 +1,21 @@
 """`pitaya reconcile`: one day of one channel account, by hand."""
 
-import io
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import IO, Any, TextIO, cast
+from typing import TextIO
 
 from application.fetch_statements import FetchStatement
 from application.import_statement import ImportStatement
+from application.ports.progress import Progress, Step
 from application.ports.storage import UnitOfWorkFactory
 from application.reconcile import Reconcile
 from domain.actors import SYSTEM
 from domain.errors import InvalidRequest
 from domain.statements import StatementDay, StatementKind
 
-WIDTH = 40
+BAR, WIDTH = 40, 79
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,7 @@ class ReconcileByHand:
         for file in files:
             kind, fund, path = _file(file)
             with path.open("rb") as source:
-                watched = Watched(source, path.stat().st_size, sys.stderr)
-                await self.import_(access, day, kind, cast("IO[bytes]", watched), fund=fund, actor=clerk)
-                watched.done()
+                await self.import_(access, day, kind, source, fund=fund, actor=clerk)
         if not files:
             await self.fetch(account_id, day)
         return await self._told(await self.reconcile(account_id, day))
@@ -56,47 +53,36 @@ class ReconcileByHand:
         return "\n".join(lines)
 
 
-class Watched(io.RawIOBase):
-    """A file that draws a bar as it is read, where somebody looks."""
+@dataclass
+class Screen:
+    """Progress drawn as a line where somebody looks, and told to others all the same."""
 
-    def __init__(self, source: IO[bytes], size: int, screen: TextIO) -> None:
-        self._source, self._size, self._screen = source, size, screen
-        self._drawn = -1
+    others: Progress
+    screen: TextIO
+    _drawn: bool = False
 
-    def readable(self) -> bool:
-        return True
+    async def tell(self, account_id: str, day: date, step: Step | None) -> None:
+        if self.screen.isatty():
+            self._draw(step)
+        await self.others.tell(account_id, day, step)
 
-    def seekable(self) -> bool:
-        return True
+    async def step(self, account_id: str, day: date) -> Step | None:
+        return await self.others.step(account_id, day)
 
-    def read(self, size: int = -1) -> bytes:
-        return self._seen(self._source.read(size))
+    def _draw(self, step: Step | None) -> None:
+        if step is not None:
+            self.screen.write(f"\r{_words(step):{WIDTH}}")
+        elif self._drawn:
+            self.screen.write("\n")
+        self._drawn = step is not None
+        self.screen.flush()
 
-    def readline(self, size: int | None = -1) -> bytes:
-        return self._seen(self._source.readline(-1 if size is None else size))
 
-    def readinto(self, buffer: Any) -> int:
-        piece = self._source.read(len(buffer))
-        buffer[: len(piece)] = piece
-        return len(self._seen(piece))
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._source.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._source.tell()
-
-    def done(self) -> None:
-        if self._drawn >= 0:
-            self._screen.write("\n")
-
-    def _seen(self, piece: bytes) -> bytes:
-        full = WIDTH * self._source.tell() // max(self._size, 1)
-        if full != self._drawn and self._screen.isatty():
-            self._drawn = full
-            self._screen.write(f"\r[{'#' * full}{'.' * (WIDTH - full)}]")
-            self._screen.flush()
-        return piece
+def _words(step: Step) -> str:
+    if not step.bill:
+        return f"matching, {step.matched:,} lines agree" if step.matched else "matching"
+    full = BAR * step.taken // max(step.size, 1)
+    return f"{step.bill} [{'#' * full}{'.' * (BAR - full)}] {step.lines:,} lines read"
 
 
 def _file(text: str) -> tuple[StatementKind, str, Path]:

@@ -65,6 +65,7 @@ from domain.users import Authenticator, User
 from tests.fakes.clock import FakeClock
 from tests.fakes.house import PEPPER, House
 from tests.fakes.passwords import FakePasswords, FakeTotp
+from tests.fakes.progress import FakeProgress
 from tests.fakes.releases import FakeWorkdays
 from tests.fakes.statements import FakeStatements
 from tests.unit.adapters.apps import SharedApp, shared
@@ -125,6 +126,7 @@ class Office:
         }
         channels, vault = house.channels, house.vault
         self.bills = {channel: FakeStatements(funds=("BASIC",)) for channel in Channel}
+        self.progress = FakeProgress()
         self.parts = AdminParts(
             authenticate=AuthenticatePerson(unit_of_work, clock, PEPPER, self.totp_required),
             sign_in=SignIn(*keys),
@@ -144,12 +146,12 @@ class Office:
             reconciliation=house.database.reconciliation,
             run_day=RunStatementDay(unit_of_work, clock, ids, house.hints),
             close_day=close,
-            view_day=ViewStatementDay(unit_of_work),
+            view_day=ViewStatementDay(unit_of_work, self.progress),
             upload_statement=UploadStatement(
                 unit_of_work,
                 self.bills,
-                ImportStatement(unit_of_work, self.bills, clock, ids),
-                Reconcile(unit_of_work, clock, ids),
+                ImportStatement(unit_of_work, self.bills, clock, ids, self.progress),
+                Reconcile(unit_of_work, clock, ids, self.progress),
                 clock,
             ),
             statements=ReadMerchantStatement(unit_of_work, clock),

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from adapters.inbound.http.admin.statement_files import MOST_FILE
+from application.ports.progress import Step
 from domain.channels import Method
 from domain.payments import ChannelPayment
 from domain.permissions import FINANCE, RISK
@@ -87,6 +88,16 @@ async def test_a_day_tells_how_many_lines_of_which_file_were_read_and_how_many_a
     assert (told["matched"], bill["lines"], bill["kind"], bill["fund"]) == (1, 1, "trade", "")
     assert (bill["sha256"], bill["size"]) == (hashlib.sha256(lost).hexdigest(), len(lost))
     assert bill["provenance"] == f"upload:{desk.mina.id}"
+
+
+async def test_a_day_tells_how_far_a_run_of_it_is() -> None:
+    desk = await Desk().open()
+    await desk.hand_in(desk.bill)
+    assert (await desk.mina.call("GET", desk.path)).json()["progress"] is None, "the run is over"
+    step = Step(bill="trade", lines=5_000, taken=1 << 20, size=1 << 33)
+    await desk.office.progress.tell(desk.account_id, desk.day, step)
+    told = (await desk.mina.call("GET", desk.path)).json()
+    assert told["progress"] == {"bill": "trade", "lines": 5_000, "taken": 1 << 20, "size": 1 << 33, "matched": 0}
 
 
 async def test_sent_twice_it_is_taken_in_once_with_a_key_and_without() -> None:

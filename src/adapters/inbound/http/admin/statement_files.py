@@ -1,5 +1,6 @@
 """/admin/v1/statement-days/…: one day with the files it goes by, and a bill handed in as a file."""
 
+import dataclasses
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
@@ -40,10 +41,23 @@ class BillView(msgspec.Struct, kw_only=True):
     received_at: Time
 
 
+class ProgressView(msgspec.Struct, kw_only=True):
+    """What a run is doing at this moment, twice a second."""
+
+    bill: Annotated[str, Meta(description="Which is being read; empty while the day is matched.", examples=["trade"])]
+    lines: Annotated[int, Meta(ge=0, description="Lines read of it so far.", examples=[135_000])]
+    taken: Annotated[int, Meta(ge=0, description="Bytes read of it so far.", examples=[37_190_000])]
+    size: Annotated[int, Meta(ge=0, description="Bytes that it has.", examples=[275_400_000])]
+    matched: Annotated[int, Meta(ge=0, description="Lines that agree, once they are compared.", examples=[0])]
+
+
 class DayWithBills(DayView, kw_only=True):
-    """One day of one channel account, and what it goes by."""
+    """One day of one channel account, what it goes by, and what is being done to it."""
 
     bills: Annotated[list[BillView], Meta(description="Its bills in force.")]
+    progress: Annotated[
+        ProgressView | None, Meta(description="Nothing when no run is under way, or none is known of.", examples=[None])
+    ]
 
 
 class Handed(msgspec.Struct, kw_only=True):
@@ -71,9 +85,14 @@ class FileOperation(Operation):
     opt=needs("reconciliation.read"),
 )
 async def get_day(account_id: FromPath[str], day: FromPath[str], admin: Admin) -> DayWithBills:
-    """How far it has come: the lines that were read of each bill, and how many of them agree with our records."""
-    standing, files = await admin.view_day(account_id, day_of(day))
-    return DayWithBills(**msgspec.structs.asdict(day_view(standing)), bills=[_bill_view(file) for file in files])
+    """How far it has come: the lines that were read of each bill, and how many of them agree with our records. While
+    a file is read or the day is matched, `progress` says how far that is."""
+    standing, files, step = await admin.view_day(account_id, day_of(day))
+    return DayWithBills(
+        **msgspec.structs.asdict(day_view(standing)),
+        bills=[_bill_view(file) for file in files],
+        progress=ProgressView(**dataclasses.asdict(step)) if step else None,
+    )
 
 
 @post(
