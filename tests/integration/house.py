@@ -98,9 +98,16 @@ class Process:
     user: int | None = None
     ready: Callable[[], bool] = lambda: True
     running: "subprocess.Popen[bytes] | None" = None
+    marked: bool = False
+
+    @property
+    def well(self) -> bool:
+        """It runs, and as it always does."""
+        return self.running is not None and self.running.poll() is None and not self.marked
 
     async def start(self, **environment: str) -> None:
-        """Returns when it serves. ``environment`` is for this one life."""
+        """Returns when it serves. ``environment`` is for this one life, and marks it: it may be made to end."""
+        self.marked = bool(environment)
         with self._log.open("ab") as log:
             self.running = subprocess.Popen(  # noqa: ASYNC220 - it is kept, and waited for elsewhere
                 list(map(str, self.argv)),
@@ -135,7 +142,8 @@ class Process:
     async def kill(self) -> None:
         """kill -9 of the process and of everybody below it; returns when all of them are gone."""
         assert self.running is not None
-        victims = [self.running.pid, *_group(self.running.pid), *_children(self.running.pid)]
+        leader = [self.running.pid] if self.running.poll() is None else []
+        victims = [*leader, *_group(self.running.pid), *_children(self.running.pid)]
         for pid in dict.fromkeys(victims):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -233,6 +241,13 @@ class House:
 
     async def kill(self, name: str) -> None:
         await self.processes[name].kill()
+
+    async def whole(self) -> None:
+        """Starts again who is down or marked for death: what a failed test leaves must not fail the next ones."""
+        for process in self.processes.values():
+            if process.running is not None and not process.well:
+                await process.kill()
+                await process.start()
 
     async def place(self, **fields: Any) -> dict[str, Any]:
         """An acknowledged order whose merchant is told at our own server."""

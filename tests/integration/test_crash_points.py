@@ -44,12 +44,19 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house() -> AsyncIterator[House]:
+async def one_house() -> AsyncIterator[House]:
     async with standing() as house:
         await asyncio.gather(*(house.start(name) for name in ("web", "worker", "beat")))
         # Alipay's first repetition of a notice after 12 s instead of 4 min, WeChat Pay's after 0.75 s instead of 15 s.
         await house.stack.control("settings", notice_speed=0.05)
         yield house
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def house(one_house: House) -> House:
+    """The same one for every test, each of which begins with everybody alive."""
+    await one_house.whole()
+    return one_house
 
 
 class Stories:
@@ -66,8 +73,8 @@ class Stories:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stories(house: House) -> Stories:
-    return Stories(house)
+async def stories(one_house: House) -> Stories:
+    return Stories(one_house)
 
 
 async def test_every_crash_point_stands_in_the_source_and_has_a_scenario() -> None:
@@ -80,6 +87,15 @@ async def test_every_crash_point_stands_in_the_source_and_has_a_scenario() -> No
                 calls.append(name.value)
     assert Counter(calls) == Counter(CRASHPOINTS), "each named place is one place in the source"
     assert sorted([*SCENARIOS, *STATEMENT_DEATHS]) == sorted(CRASHPOINTS)
+
+
+async def test_whom_a_failed_test_has_left_dead_or_about_to_die_lives_again_for_the_next(house: House) -> None:
+    await house.kill("beat")
+    await house.kill("web")
+    await house.start("web", PITAYA_CRASH="order.before_commit:1")
+    await house.whole()
+    assert all(process.well for process in house.processes.values())
+    await house.place()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

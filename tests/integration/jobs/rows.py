@@ -1,6 +1,7 @@
 """A tiny application for a real worker and beat: due rows in a file database, claimed by lease as the real ones are.
 
-Run as ``python rows.py worker|beat BROKER DATABASE``.
+Run as ``python rows.py ROLE BROKER DATABASE``; the roles are worker, beat, and deaf, a beat that is told to stop in a
+destructor, where Python ignores exceptions.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+
+from celery import signals
 
 from adapters.inbound.jobs.celery_app import build_celery, run_beat, run_worker
 from adapters.inbound.jobs.table import Job, Run
@@ -66,10 +69,17 @@ async def listen(broker: str) -> AsyncIterator[str]:
             yield job
 
 
+class Told:
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
 def main(role: str, broker: str, path: str) -> int:
     configure("INFO")
     app = build_celery(broker, open=partial(resources, path), listen=partial(listen, broker), jobs=JOBS)
-    if role == "beat":
+    if role == "deaf":
+        signals.before_task_publish.connect(lambda **_: Told(), weak=False)
+    if role != "worker":
         run_beat(app)
         return 0
     return run_worker(app, processes=2)

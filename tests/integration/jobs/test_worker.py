@@ -137,16 +137,26 @@ def test_several_schedulers_do_no_harm(house: House) -> None:
     house.stop("first beat")
 
 
+def test_beat_stops_even_when_it_is_told_where_exceptions_are_lost(house: House) -> None:
+    house.start("deaf")
+    assert house.processes.pop("deaf").wait(10) == 0
+
+
 def test_at_the_end_both_stop_in_time_with_everything_closed_and_no_file_left(house: House) -> None:
     began = time.monotonic()
     assert house.stop("worker") == 0
-    house.stop("beat")
+    assert house.stop("beat") == 0
     assert time.monotonic() - began < 8
     opened = {by for (by,) in house.db.execute("SELECT by FROM life WHERE what = 'opened'")}
     closed = {by for (by,) in house.db.execute("SELECT by FROM life WHERE what = 'closed'")}
     assert len(opened) == 3, "two processes, and one in the place of the killed"
     assert len(opened - closed) == 1, "all but the killed one"
-    assert {path.name.split("-")[0] for path in house.folder.iterdir()} <= {"rows.db", "worker.log", "beat.log"}
+    assert {path.name.split("-")[0] for path in house.folder.iterdir()} <= {
+        "rows.db",
+        "worker.log",
+        "beat.log",
+        "deaf.log",
+    }
 
 
 def test_every_line_that_they_logged_is_json(house: House) -> None:

@@ -1,5 +1,7 @@
 """Celery as the clock and the spreader of work: beat says when to look, a worker looks. What is due, tables say."""
 
+import os
+import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -54,6 +56,7 @@ def run_worker(app: Celery, *, processes: int = 2) -> int:
 
 def run_beat(app: Celery) -> None:
     """Runs a scheduler until it is told to stop. Any number may run: all jobs only claim what is due."""
+    signals.beat_init.connect(_end_when_told, weak=False)
     app.Beat(quiet=True).run()
 
 
@@ -121,6 +124,13 @@ def _live_with_processes(portal: Portal) -> None:
     signals.worker_process_init.connect(start, weak=False)
     signals.worker_process_shutdown.connect(stop, weak=False)
     signals.worker_shutdown.connect(stop, weak=False)  # pools without processes; does nothing where it never started
+
+
+def _end_when_told(**_: object) -> None:
+    """Celery's own handler raises SystemExit, which is lost where Python ignores exceptions: in a destructor, in a weak
+    reference's callback. Then beat went on for ever. It holds nothing that would have to be put away."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
 
 
 def _leave_logging(**_: object) -> None:
