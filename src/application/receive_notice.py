@@ -58,12 +58,15 @@ class ReceiveNotice:
             await self._keep(access, headers, body, handled.outcome)
         return handled
 
-    async def _handle(self, access: Access, headers: Mapping[str, str], body: bytes, now: datetime) -> NoticeHandled:
+    async def _handle(
+        self, access: Access, headers: Mapping[str, str], body: bytes, now: datetime, *, reading: str = ""
+    ) -> NoticeHandled:
         reader = self.channels[access.account.channel]
         try:
             notice = await self._read(access, headers, body, now)
         except NoticeRejected as refusal:
             return NoticeHandled(reader.answer(accepted=False), accepted=False, outcome=refusal.code)
+        notice = replace(notice, id=notice.id + reading)
         try:
             # Whoever moves a refund locks it, and the order before it.
             confirmation = await self._take(access, notice, body, now, watching=notice.refund is None)
@@ -87,10 +90,12 @@ class ReceiveNotice:
         )
 
     async def again(self, kept: KeptNotice) -> NoticeHandled:
-        """Verify and take it once more, by what we know now and as of the time it came."""
+        """Verify and take it once more, by what we know now and as of the time it came. Its outcome is a row of its own
+        in the inbox, under the notice's id and a mark: what was written before stays as it was."""
         async with self.unit_of_work() as uow:
             access = await uow.accounts.access(kept.account_id)
-        return await self._handle(access, kept.headers, kept.body, kept.received_at)
+        reading = f"#{self.ids.new('rdg')}"
+        return await self._handle(access, kept.headers, kept.body, kept.received_at, reading=reading)
 
     async def _keep(self, access: Access, headers: Mapping[str, str], body: bytes, reason: str) -> None:
         """For whoever mends what was wrong with us. That it cannot be kept is no reason to answer otherwise."""

@@ -15,10 +15,6 @@ _MOST_HEADERS, _MOST_VALUE = 40, 1_000
 _SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
-# A verified notice with one of these outcomes has moved nothing yet: the next reading's outcome takes its place.
-UNSETTLED = ("mismatch", "nothing")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptNotice:
     """What came at the address of an account, and when: all that it takes to verify it as of then."""

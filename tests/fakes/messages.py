@@ -9,7 +9,7 @@ from domain.circuits import Circuit
 from domain.errors import NotFound
 from domain.events import Event
 from domain.idempotency import RUNNING, IdempotencyKey, IdempotentCall
-from domain.kept_notices import KEPT_AN_HOUR, UNSETTLED, KeptNotice, RefusedNotice
+from domain.kept_notices import KEPT_AN_HOUR, KeptNotice, RefusedNotice
 from domain.notifications import Answer, Delivery, DeliveryStatus, Endpoint
 from tests.fakes.rows import CallRow, StoredNotice, Tables, Try, call_id
 from tests.fakes.storage import Transaction
@@ -24,11 +24,7 @@ class FakeNotices:
     ) -> None:
         await self._transaction.statement("notices.add")
         row = StoredNotice(account_id, notice, body, outcome, received_at)
-        if await self._transaction.insert(self._tables.notices, row, ignoring="pk_channel_notice"):
-            return
-        known = await self._transaction.lock(self._tables.notices, (account_id, notice.id))
-        if known is not None and known.outcome in UNSETTLED:
-            await self._transaction.update(self._tables.notices, replace(known, outcome=outcome))
+        await self._transaction.insert(self._tables.notices, row, ignoring="pk_channel_notice")
 
     async def get(self, account_id: str, notice_id: str) -> KeptNotice:
         await self._transaction.statement("notices.get")

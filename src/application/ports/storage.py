@@ -197,8 +197,8 @@ class AccountEntries(Protocol):
 
 
 class Notices(Protocol):
-    """The inbox of verified channel notices. ``add`` leaves out what this account has by this id, but that an outcome
-    of UNSETTLED gives way to the new one; ``get`` has one as it came, and raises NotFound.
+    """The inbox of verified channel notices. ``add`` leaves out what this account has by this id; ``get`` has one as
+    it came, and raises NotFound.
 
     What was refused stands apart, for a week: ``refuse`` keeps at most KEPT_AN_HOUR of an account in an hour, and says
     whether it kept this one; ``refused`` raises NotFound; ``purge_refused`` returns how many are gone."""

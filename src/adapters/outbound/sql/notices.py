@@ -12,14 +12,13 @@ from adapters.outbound.sql.statements import inserting, prepare
 from adapters.outbound.sql.transaction import Transaction
 from domain.channels import Channel, ChannelNotice
 from domain.errors import NotFound
-from domain.kept_notices import KEPT_AN_HOUR, UNSETTLED, KeptNotice, RefusedNotice
+from domain.kept_notices import KEPT_AN_HOUR, KeptNotice, RefusedNotice
 
 _ADD = inserting(
     "add_notice",
     tables.notice,
     ["account_id", "notice_id", "kind", "headers", "body", "outcome", "received_at"],
     ignoring=["account_id", "notice_id"],
-    giving_way=("outcome", UNSETTLED),
 )
 _GET = prepare(
     select(tables.notice).where(

@@ -102,21 +102,12 @@ def inserting(
     columns: Sequence[str],
     *,
     ignoring: Sequence[str] = (),
-    giving_way: tuple[str, Sequence[str]] | None = None,
     returning: Sequence[str] = (),
 ) -> Write:
-    """Insert rows; those that meet an existing key of the columns ``ignoring`` are left out. ``giving_way``: a column,
-    and the values there that take the new row's."""
+    """Insert rows; those that meet an existing key of the columns ``ignoring`` are left out."""
     values = given(table, columns)
     statement = insert(table).from_select(list(columns), select(*values.values()), include_defaults=False)
-    if giving_way is not None:
-        changed, replaced = giving_way
-        statement = statement.on_conflict_do_update(
-            index_elements=list(ignoring),
-            set_={changed: statement.excluded[changed]},
-            where=table.c[changed].in_([literal_column(f"'{value}'") for value in replaced]),
-        )
-    elif ignoring:
+    if ignoring:
         statement = statement.on_conflict_do_nothing(index_elements=list(ignoring))
     if not returning:
         return Write(name, table.name, prepare(statement))

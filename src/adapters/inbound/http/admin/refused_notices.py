@@ -112,7 +112,8 @@ async def read_verified_again(
     data: JSONBody[VerifiedNotice], request: Req, admin: Admin, actor: Who
 ) -> Response[ReadAgainView]:
     """After a mistake of ours (another payee in the account, say) was mended, one that was rightly signed but did not
-    fit: verified again, as of when it came. What a notice has led to before stays; reading it again changes nothing."""
+    fit: verified again, as of when it came. What it leads to now is listed beside what it led to before, under its id
+    and a mark. Reading once more what was taken changes nothing."""
 
     async def run() -> ReadAgainView:
         handled = await admin.read_notice_again.verified(actor, data.account_id, data.notice_id)
