@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from application.crashpoints import crashpoint
 from application.ports.channels import Onboarding
 from application.ports.storage import UnitOfWork, UnitOfWorkFactory
 from application.ports.world import Clock, Ids, Vault, applyment_context
@@ -56,6 +57,7 @@ class FollowApplyments:
         return told
 
     async def submit(self, applyment: Applyment, credential: Credential) -> Applyment:
+        crashpoint("applyment.after_intent")
         form = json.loads(self.vault.open(applyment_context(applyment.id), applyment.sealed))
         try:
             channel_id = await self.onboarding[credential.channel].apply(credential, applyment.code, form)
@@ -66,6 +68,7 @@ class FollowApplyments:
             return refused
         except (ChannelUnavailable, OutcomeUnknown):
             return applyment  # still due, and a query comes first
+        crashpoint("applyment.after_channel")
         async with self.unit_of_work() as uow:
             sent = await uow.applyments.lock(applyment.id)
             if sent.status is ApplymentStatus.SUBMITTING:

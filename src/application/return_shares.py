@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from application.crashpoints import crashpoint
 from application.ports.channels import Sharing, SharingRails
 from application.ports.storage import UnitOfWorkFactory
 from application.ports.world import Clock, Ids
@@ -43,6 +44,7 @@ class ReturnShares:
         first = one.status is ReturnStatus.REQUESTED
         if first:
             await self._move(one.id, lambda locked, now: locked.submitted(now), only=ReturnStatus.REQUESTED)
+            crashpoint("share_return.after_intent")
         try:
             report = await self._report(rail, access, one, first=first)
         except ChannelUnavailable:
@@ -54,6 +56,7 @@ class ReturnShares:
             reason = refusal.code
             await self._move(one.id, lambda locked, now: locked.failed(reason, now))
             return True
+        crashpoint("share_return.after_channel")
         if report.state is ReturnState.PROCESSING:
             return False
         await self._take(one.id, report)

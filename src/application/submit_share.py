@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from application.crashpoints import crashpoint
 from application.ports.channels import SharingRails
 from application.ports.storage import UnitOfWork, UnitOfWorkFactory
 from application.ports.world import Clock, Hints
@@ -35,6 +36,7 @@ class SubmitShare:
             access = await uow.accounts.access(share.account_id)
             share = share.submitted(self.clock.now())
             await uow.shares.save(share)
+        crashpoint("share.after_intent")
         return await self.call(share, access, first=True)
 
     async def call(self, share: Share, access: Access, *, first: bool) -> Share:
@@ -48,6 +50,7 @@ class SubmitShare:
             return share  # it did not hear us: the ladder comes back to it
         except OutcomeUnknown:
             return await self._doubted(share)
+        crashpoint("share.after_channel")
         return await self.take(share, report)
 
     async def take(self, share: Share, report: ShareReport) -> Share:

@@ -139,6 +139,8 @@ def told_trade(trade: Trade) -> dict[str, Any]:
             {**msgspec.structs.asdict(payment), "paid_at": utc(payment.paid_at)} for payment in trade.payments
         ],
         "refunds": [{**msgspec.structs.asdict(refund), "made_at": utc(refund.made_at)} for refund in trade.refunds],
+        "shares": [msgspec.structs.asdict(share) for share in trade.shares],
+        "share_returns": [msgspec.structs.asdict(back) for back in trade.share_returns],
     }
 
 

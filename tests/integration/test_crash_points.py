@@ -38,6 +38,7 @@ from tests.integration.deaths import (
     web_dies_at,
 )
 from tests.integration.house import House, eventually, standing
+from tests.integration.test_sharing_deaths import SHARING_DEATHS
 from tests.integration.test_statement_deaths import STATEMENT_DEATHS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -86,7 +87,7 @@ async def test_every_crash_point_stands_in_the_source_and_has_a_scenario() -> No
                 assert isinstance(name, ast.Constant), f"{path.name}: a crash point's name is written out"
                 calls.append(name.value)
     assert Counter(calls) == Counter(CRASHPOINTS), "each named place is one place in the source"
-    assert sorted([*SCENARIOS, *STATEMENT_DEATHS]) == sorted(CRASHPOINTS)
+    assert sorted([*SCENARIOS, *STATEMENT_DEATHS, *SHARING_DEATHS]) == sorted(CRASHPOINTS)
 
 
 async def test_whom_a_failed_test_has_left_dead_or_about_to_die_lives_again_for_the_next(house: House) -> None:
