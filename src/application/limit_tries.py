@@ -30,6 +30,9 @@ ACCOUNT = Limit("account", 40, timedelta(minutes=15))
 ADDRESS = Limit("address", 60, timedelta(minutes=15))
 # Three codes of a million are right at a time: ten tries an hour find one of them once in four years.
 CODES = Limit("codes", 10, timedelta(hours=1))
+# How many refused sign-ins of one user are audited, and of all whom we do not know.
+NOTED = Limit("noted", 20, timedelta(hours=1))
+NOTED_OF_NOBODY = Limit("noted of nobody", 100, timedelta(hours=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from application.limit_tries import ACCOUNT, ACCOUNT_AT_ADDRESS, CODES, LimitTries, of_sign_in
+from application.limit_tries import (
+    ACCOUNT,
+    ACCOUNT_AT_ADDRESS,
+    CODES,
+    NOTED,
+    NOTED_OF_NOBODY,
+    LimitTries,
+    of_sign_in,
+)
 from application.ports.people import Passwords
 from application.ports.storage import UnitOfWork, UnitOfWorkFactory
 from application.ports.world import Clock, Ids
 from application.second_factor import SecondFactor
 from domain.actors import Actor, ActorKind, Origin
-from domain.errors import InvalidRequest, Unauthenticated
+from domain.errors import InvalidRequest, RateLimited, Unauthenticated
 from domain.permissions import BUILT_IN, Realm, permissions_of
 from domain.sessions import LONGEST, Session
 from domain.tokens import RANDOM, SESSION, make_token, token_digest
@@ -35,6 +43,10 @@ class SignIn:
 
     Raises Unauthenticated: "sign_in_failed"; "totp_required" when the password is right and a code is missing;
     "totp_invalid". RateLimited when there were too many tries.
+
+    What is refused is audited (``sign_in.refused``), so many times an hour for each user and for all who do not exist
+    together: nobody fills the audit. Neither the password nor what was typed as the login of nobody is kept; people
+    type the one for the other.
     """
 
     unit_of_work: UnitOfWorkFactory
@@ -53,23 +65,47 @@ class SignIn:
             login = ""  # nobody's
         tries = of_sign_in(realm, login, origin.address)
         await self.limit(*tries)
-        user = await self._proven(realm, login, password)
+        async with self.unit_of_work() as uow:
+            user = await uow.users.with_login(realm, login)
+        try:
+            opened = await self._entered(user, password, code, origin)
+        except Unauthenticated as refusal:
+            if refusal.code != "totp_required":
+                await self._note(realm, user, refusal.code, origin)
+            raise
+        slips = [each for each in tries if each[0] in (ACCOUNT, ACCOUNT_AT_ADDRESS)]
+        await self.limit.forget(*slips, (CODES, opened.user.id))
+        return opened
+
+    async def _entered(self, user: User | None, password: str, code: str | None, origin: Origin) -> Opened:
+        fits = await self.passwords.fits(password, user.password_hash if user else None)
+        if user is None or not fits or not user.may_enter_at(self.clock.now()):
+            raise Unauthenticated("login or password are not right", code="sign_in_failed")
         if user.authenticator is not None:
             if code is None:
                 raise Unauthenticated("a code of your authenticator is needed", code="totp_required")
             await self.limit((CODES, user.id))
         hashed = await self.passwords.hashed(password) if self.passwords.outdated(user.password_hash) else None
-        opened = await self._open(user, code, hashed, origin)
-        await self.limit.forget(*(each for each in tries if each[0] in (ACCOUNT, ACCOUNT_AT_ADDRESS)), (CODES, user.id))
-        return opened
+        return await self._open(user, code, hashed, origin)
 
-    async def _proven(self, realm: Realm, login: str, password: str) -> User:
+    async def _note(self, realm: Realm, user: User | None, why: str, origin: Origin) -> None:
+        try:
+            await self.limit((NOTED, user.id) if user else (NOTED_OF_NOBODY, realm))
+        except RateLimited:
+            return
+        somebody = Actor(
+            kind=KINDS[realm], id="unknown", name="unknown", address=origin.address, request_id=origin.request_id
+        )
+        record = somebody.did(
+            "sign_in.refused",
+            user.id if user else "unknown",
+            id=self.ids.new("aud"),
+            at=self.clock.now(),
+            merchant_id=user.merchant_id if user else None,
+            after={"reason": why},
+        )
         async with self.unit_of_work() as uow:
-            user = await uow.users.with_login(realm, login)
-        fits = await self.passwords.fits(password, user.password_hash if user else None)
-        if user is None or not fits or not user.may_enter_at(self.clock.now()):
-            raise Unauthenticated("login or password are not right", code="sign_in_failed")
-        return user
+            await uow.audit.add(record)
 
     async def _open(self, proven: User, code: str | None, hashed: str | None, origin: Origin) -> Opened:
         now = self.clock.now()

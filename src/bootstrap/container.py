@@ -85,7 +85,7 @@ from application.open_statement_days import OpenStatementDays
 from application.pay_out import PayOut
 from application.place_order import PlaceOrder
 from application.propose import DecideProposal, ExpireProposals, Propose
-from application.purge_notices import PurgeRefusedNotices
+from application.purge import PurgeRefusedNotices, PurgeSessions
 from application.read_merchant_statement import ReadMerchantStatement
 from application.read_notice_again import ReadNoticeAgain
 from application.receive_notice import ReceiveNotice
@@ -248,13 +248,10 @@ class Container(containers.DeclarativeContainer):
     totp_required = settings.provided.totp_required
     limit_tries = providers.Factory(LimitTries, unit_of_work, clock)
     second_factor = providers.Factory(SecondFactor, totp, vault, ids, key_pepper)
-    sign_in = providers.Factory(
-        SignIn, unit_of_work, limit_tries, passwords, second_factor, clock, ids, key_pepper, totp_required
-    )
+    door = (unit_of_work, limit_tries, passwords, second_factor, clock, ids, key_pepper, totp_required)
+    sign_in = providers.Factory(SignIn, *door)
     authenticate_person = providers.Factory(AuthenticatePerson, unit_of_work, clock, key_pepper, totp_required)
-    keep_sessions = providers.Factory(
-        KeepSessions, unit_of_work, limit_tries, passwords, second_factor, clock, ids, key_pepper, totp_required
-    )
+    keep_sessions = providers.Factory(KeepSessions, *door)
     verify_audit = providers.Factory(VerifyAudit, unit_of_work, audit_roots)
     keep_own_access = providers.Factory(KeepOwnAccess, unit_of_work, limit_tries, passwords, second_factor, clock, ids)
     keep_users = providers.Factory(KeepUsers, unit_of_work, passwords, clock, ids)
@@ -355,6 +352,7 @@ class Container(containers.DeclarativeContainer):
         chain_audit=providers.Factory(ChainAudit, unit_of_work),
         export_audit_root=providers.Factory(ExportAuditRoot, unit_of_work, audit_roots, clock),
         purge_tries=providers.Factory(PurgeTries, unit_of_work, clock),
+        purge_sessions=providers.Factory(PurgeSessions, unit_of_work, clock),
         expire_proposals=providers.Factory(ExpireProposals, unit_of_work, clock, ids, decliners),
         open_statement_days=providers.Factory(OpenStatementDays, unit_of_work, clock),
         fetch_statements=providers.Factory(FetchDueStatements, unit_of_work, fetch_statement, clock),

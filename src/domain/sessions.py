@@ -12,6 +12,8 @@ LONGEST = timedelta(hours=12)
 FRESH = timedelta(minutes=5)
 # A session's last use is written down at most this often: a page of ten calls is one write.
 SEEN_EVERY = timedelta(minutes=1)
+# How long the row of a session that is over is kept, for who looks into a break-in. The audit keeps who signed in.
+KEPT = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -210,6 +210,17 @@ class SessionsContract(OnStage):
             with pytest.raises(NotFound):
                 await uow.sessions.lock("ses_none")
 
+    async def test_sessions_that_ran_out_are_forgotten_and_counted(self, stage: Stage) -> None:
+        user = new_user(stage)
+        await stored(stage, user)
+        old, new = [await self._session(stage, user, expires_at=NOW + timedelta(hours=n)) for n in (1, 2)]
+        for count in (1, 0):
+            async with stage.unit_of_work() as uow:
+                assert await uow.sessions.purge(new.expires_at) == count
+        async with stage.unit_of_work() as uow:
+            assert await uow.sessions.find(old.digest) is None
+            assert await uow.sessions.find(new.digest) == new
+
     async def test_a_session_is_proved_under_a_new_digest(self, stage: Stage) -> None:
         user = new_user(stage)
         await stored(stage, user)

@@ -106,6 +106,13 @@ class FakeSessions:
                 ended += 1
         return ended
 
+    async def purge(self, before: datetime) -> int:
+        await self._transaction.statement("sessions.purge")
+        old = [row for row in self._transaction.rows(self._tables.sessions) if row.expires_at < before]
+        for row in old:
+            await self._transaction.delete(self._tables.sessions, row.id)
+        return len(old)
+
     def _open(self, user_id: str) -> list[Session]:
         rows = self._transaction.rows(self._tables.sessions)
         theirs = [row for row in rows if row.user_id == user_id and row.ended_at is None]

@@ -62,6 +62,10 @@ class Sessions(Protocol):
         """End every open session of this user, save one. Returns how many."""
         ...
 
+    async def purge(self, before: datetime) -> int:
+        """Forget those that ran out (``expires_at``) before, some thousand at a time. Returns how many."""
+        ...
+
 
 class ServiceTokens(Protocol):
     """``get`` and ``lock`` raise NotFound."""

@@ -44,6 +44,7 @@ JOBS = (
     Job("chain_audit", every=30),
     Job("export_audit_root", every=3600),
     Job("purge_tries", every=3600),
+    Job("purge_sessions", every=3600),
     Job("expire_proposals", every=60),
     Job("open_statement_days", every=300),
     Job("fetch_statements", every=60, width=2, within=1_200),

@@ -7,8 +7,7 @@ from adapters.outbound.sql.failures import connecting
 from adapters.outbound.sql.migrations import head_revision, revision_of, revisions
 from domain.errors import DatabaseUnavailable
 
-# Rows that say what happened: the application may add to them and do nothing else. But for the outcome of a notice,
-# which gives way to what it leads to when the notice is read again.
+# Rows that say what happened: the application may add to them and do nothing else.
 APPEND_ONLY = (
     "transfer",
     "event",
@@ -32,9 +31,7 @@ MAY_CHANGE = text(
     "SELECT name, privilege FROM unnest(CAST(:tables AS text[])) AS name,"
     " unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS privilege"
     " WHERE to_regclass(name) IS NOT NULL AND (has_table_privilege(current_user, name, privilege)"
-    " OR privilege = 'UPDATE' AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(name) AND attnum > 0"
-    " AND NOT attisdropped AND (name, attname) <> ('notice', 'outcome')"
-    " AND has_column_privilege(current_user, attrelid, attnum, 'UPDATE')))"
+    " OR privilege = 'UPDATE' AND has_any_column_privilege(current_user, name, 'UPDATE'))"
 )
 
 _LIVE = text(

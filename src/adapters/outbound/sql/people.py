@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Text, bindparam, cast, func, select, update
+from sqlalchemy import Text, bindparam, cast, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.outbound.sql import tables
@@ -130,6 +130,10 @@ _end_all = (
     .returning(_s.c.id)
 )
 _END_ALL = prepare(_end_all)
+_PURGED_AT_ONCE = 10_000
+_old = select(_s.c.id).where(_s.c.expires_at < bindparam("before")).order_by(_s.c.expires_at).limit(_PURGED_AT_ONCE)
+_purged = delete(_s).where(_s.c.id.in_(_old)).returning(_s.c.id).cte("purged")
+_PURGE_SESSIONS = prepare(select(func.count().label("rows")).select_from(_purged))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,10 @@ class SqlSessions:
 
     async def end_all(self, user_id: str, now: datetime, *, but: str | None = None) -> int:
         return len(await self.tx.run(_END_ALL, user_id=user_id, now=now, but=but))
+
+    async def purge(self, before: datetime) -> int:
+        (found,) = await self.tx.run(_PURGE_SESSIONS, before=before)
+        return int(found["rows"])
 
 
 def session_of(found: asyncpg.Record) -> Session:

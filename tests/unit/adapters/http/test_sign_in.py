@@ -1,11 +1,15 @@
 """Signing in and out: who is let in, who is told what, and what ends a session."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from application.limit_tries import NOTED, NOTED_OF_NOBODY
+from application.purge import PurgeSessions
+from domain.actors import AuditRecord
 from domain.permissions import AUDITOR, FINANCE, RISK
 from domain.sessions import IDLE, LONGEST
 from domain.tokens import SESSION, make_token
@@ -48,6 +52,65 @@ async def test_every_wrong_login_or_password_gets_the_same_answer(office: Office
     assert (answer.status_code, code_of(answer)) == (401, "sign_in_failed")
     assert answer.json()["detail"] == "login or password are not right"
     assert office.stored()["session"] == {}
+
+
+def refused(office: Office) -> list[AuditRecord]:
+    rows = sorted(office.house.database.tables.audit.committed.values(), key=lambda row: row.row)
+    return [row.record for row in rows if row.record.action == "sign_in.refused"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "known", "reason"),
+    [
+        ({"password": "hunter2 hunter2"}, True, "sign_in_failed"),
+        ({"code": "000000"}, True, "totp_invalid"),
+        ({"login": "hunter2hunter2"}, False, "sign_in_failed"),
+        ({"login": "hunter2 " * 25}, False, "sign_in_failed"),
+    ],
+)
+async def test_a_refused_sign_in_is_audited_without_what_was_typed(
+    office: Office, changes: dict[str, Any], known: bool, reason: str
+) -> None:
+    mina = await office.person("mina", FINANCE)
+    assert (await mina.try_to_enter(**changes, address="203.0.113.7")).status_code == 401
+    (record,) = refused(office)
+    assert (record.object_id, record.after) == (mina.id if known else "unknown", {"reason": reason})
+    assert (record.actor.kind, record.actor.id, record.actor.address) == ("operator", "unknown", "203.0.113.7")
+    assert record.actor.request_id is not None
+    assert "hunter2" not in repr(record)
+
+
+async def test_a_password_without_its_code_is_no_refused_sign_in(office: Office) -> None:
+    mina = await office.person("mina", FINANCE)
+    assert code_of(await mina.try_to_enter(code=...)) == "totp_required"
+    assert refused(office) == []
+
+
+async def test_the_audit_cannot_be_filled_with_refused_sign_ins(office: Office) -> None:
+    mina = await office.person("mina", FINANCE)
+    noah = await office.person("noah", FINANCE)
+    for n in range(NOTED.most + 5):
+        assert (await mina.try_to_enter(password="wrong", address=f"203.0.113.{n}")).status_code == 401
+    for n in range(NOTED_OF_NOBODY.most + 5):
+        assert (await mina.try_to_enter(login=f"nobody{n}", address=f"198.51.100.{n}")).status_code == 401
+    assert (await noah.try_to_enter(password="wrong", address="192.0.2.1")).status_code == 401
+    told = Counter(record.object_id for record in refused(office))
+    assert told == {mina.id: NOTED.most, "unknown": NOTED_OF_NOBODY.most, noah.id: 1}
+    office.clock.advance(NOTED.window.total_seconds())
+    assert (await mina.try_to_enter(password="wrong", address="192.0.2.1")).status_code == 401
+    assert len(refused(office)) == told.total() + 1
+
+
+async def test_a_session_is_forgotten_ninety_days_after_it_has_run_out(office: Office) -> None:
+    mina = await office.person("mina", FINANCE)
+    await mina.enter()
+    purge = PurgeSessions(office.house.database.unit_of_work, office.clock)
+    office.clock.advance((LONGEST + timedelta(days=90)).total_seconds())
+    assert await purge() == 0
+    office.clock.advance(1)
+    assert await purge() == 1
+    assert office.stored()["session"] == {}
+    assert office.did() == ["session.opened"], "the audit stays"
 
 
 @pytest.mark.parametrize(

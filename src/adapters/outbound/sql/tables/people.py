@@ -93,6 +93,7 @@ session = Table(
     *texts("address", "agent", null=True),
     UniqueConstraint("digest", name="uq_session_digest"),
     Index("ix_session_open", "user_id", postgresql_where=text("ended_at IS NULL")),
+    Index("ix_session_expires", "expires_at"),
 )
 
 service_token = Table(
