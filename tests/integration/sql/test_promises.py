@@ -1,5 +1,6 @@
 """Every checker is seen to fail: the tables' owner breaks each promise and is found out; the main job breaks none."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -14,10 +15,13 @@ from adapters.outbound.sql import SqlDatabase, create_engine
 from adapters.outbound.sql.promises import _CHECKERS, EXAMPLES, SqlPromises
 from application.book_entries import EntryWish, KeepBooks
 from application.close_day import CloseDay
+from application.open_merchant import OpenedMerchant
 from application.ports.promises import PROMISES
 from domain.account_entries import EntryKind
 from domain.actors import SYSTEM
-from domain.channels import Method, Mode
+from domain.attempts import BARCODE_PATIENCE, AttemptStatus
+from domain.channels import Method, Mode, RefundState
+from domain.choices import Choice
 from domain.errors import DatabaseUnavailable
 from domain.ledger import Account, AccountKind, Transfer
 from domain.merchants import LatePayment
@@ -45,7 +49,8 @@ async def house(engine: AsyncEngine) -> House:
 async def story(house: House) -> House:
     """The main job in all its turns, both fund modes: paid, paid twice, wrong amount, closed, refunded, delivered."""
     for of_platform in (True, False):
-        merchant = await house.merchant(of_platform=of_platform, late_payment=LatePayment.REFUND)
+        methods = (Method.ALIPAY_QR, Method.WECHAT_NATIVE, Method.WECHAT_BARCODE)
+        merchant = await house.merchant(of_platform=of_platform, late_payment=LatePayment.REFUND, methods=methods)
         who, mode = caller(merchant), "c" if of_platform else "d"
         twice = await house.order(merchant, f"{mode}-twice", 10_001)
         first = await house.start_attempt(who, twice.id, Method.ALIPAY_QR)
@@ -75,6 +80,8 @@ async def story(house: House) -> House:
         await house.refund(merchant, back, 10_000, f"{mode}-4")
         number = house.alipay.console(wrong.number, Money(1))
         await house.refund_notice(house.alipay, number, wrong.account_id)
+        await _undo_a_charge(house, merchant, mode)
+        await _turn_refunds_round(house, merchant, mode)
     await house.check_due_refunds()
     debtor = (await house.merchant()).merchant.id
     async with house.database.unit_of_work() as uow:
@@ -95,6 +102,51 @@ async def story(house: House) -> House:
     await house.fan_out()
     await house.deliver()
     return house
+
+
+async def _undo_a_charge(house: House, merchant: OpenedMerchant, mode: str) -> None:
+    """A payer enters the password in the instant in which we give up: the money comes, and the reverse takes it."""
+    order, clock = await house.order(merchant, f"{mode}-undone"), house.clock
+    assert isinstance(clock, FakeClock)
+    now = clock.now()
+    scanned = Choice(method=Method.WECHAT_BARCODE, auth_code=f"13456789012345{ord(mode):03}1")  # asks for a password
+    attempt = await house.start_attempt(caller(merchant), order.id, scanned)
+    house.wechat.faults.choose = lambda step: (
+        ChannelFault.UNAVAILABLE if step.startswith(("reverse", "query")) else None
+    )
+    clock.advance(BARCODE_PATIENCE.total_seconds() + 6)
+    await house.check_due_attempts()
+    house.wechat.pay(attempt.number)
+    await house.notice(house.wechat, attempt)
+    house.wechat.faults.choose = None
+    clock.advance(60)
+    await house.check_due_attempts()
+    clock.set(now)
+    (undone,) = await house.attempts(order)
+    assert undone.status is AttemptStatus.REVERSED
+
+
+async def _turn_refunds_round(house: House, merchant: OpenedMerchant, mode: str) -> None:
+    """Closed after it was accepted; given up and paid after all; made in the console, and closed there."""
+    order = await house.paid(merchant, Method.WECHAT_NATIVE, f"{mode}-round")
+    closed = await house.refund(merchant, order, 1_000, f"{mode}-closed")
+    house.wechat.settle(closed.number, RefundState.CLOSED)
+    await house.refund_notice(house.wechat, closed.number, closed.account_id)
+    (payment,) = await house.payments(order)
+    for state in (RefundState.SUCCEEDED, RefundState.CLOSED):
+        number = house.wechat.console(payment.number, Money(500))
+        await house.refund_notice(house.wechat, number, payment.account_id)
+        house.wechat.settle(number, state)
+        await house.refund_notice(house.wechat, number, payment.account_id)
+    other = await house.paid(merchant, Method.ALIPAY_QR, f"{mode}-after-all")
+    house.alipay.faults.once(ChannelFault.REJECTED, "refund")
+    refused = await house.refund(merchant, other, 2_000, f"{mode}-after-all")
+    async with house.database.unit_of_work() as uow:
+        access = await uow.accounts.access(refused.account_id)
+    await house.alipay.refund(access, refused.request("https://pay.example/notices"))
+    await house.refund_notice(house.alipay, refused.number, refused.account_id)
+    ended = [*await house.refunds(order), *await house.refunds(other)]
+    assert Counter(str(each.status) for each in ended) == {"failed": 2, "succeeded": 2}
 
 
 async def _settle_a_day(house: House) -> None:
@@ -154,6 +206,11 @@ SELECT id || '2', event_id, endpoint_id, merchant_id, mode, url, lane, created_a
 NOT_REFUNDED = "UPDATE refund SET status = 'failed' WHERE item_id IS NOT NULL"
 UNCONSTRAINED = "ALTER TABLE payment_order DROP CONSTRAINT ck_payment_order_refunds"
 WHATEVER = "SET LOCAL session_replication_role = replica"
+TURN = "UPDATE transfer SET debit_account = credit_account, credit_account = debit_account"
+DO = "(SELECT id FROM ledger_account WHERE kind = 'DO')"
+OF_DIRECT = f"debit_account IN {DO}"
+A_FAILED = "(SELECT id FROM refund WHERE merchant_refund_no = 'c-2')"
+A_CLOSED = "(SELECT id FROM refund WHERE merchant_refund_no = 'c-closed')"
 # promise, what its breach says of it, and the statement by which the tables' owner breaks it
 DEEDS = [
     ("M1", "sum", "UPDATE ledger_account SET mode = 'live' WHERE kind = 'FI'"),
@@ -193,6 +250,21 @@ DEEDS = [
     ("M5", "FI", "UPDATE refund SET share = share - 1 WHERE share > 0 AND fund_mode = 'direct'"),
     ("M5", "SUS", "DELETE FROM transfer WHERE fact = 'refund_unasked'"),
     ("M5", "ADJ", f"{NOT_REFUNDED}; UPDATE suspense_item SET status = 'written_off'"),
+    ("M4", "undone payment not booked", "DELETE FROM transfer WHERE fact = 'payment_reversed'"),
+    ("M4", "undone payment not booked", f"DELETE FROM transfer WHERE fact = 'payment_reversed' AND {OF_DIRECT}"),
+    ("M4", "undone payment not booked", "UPDATE transfer SET amount = amount + 1 WHERE fact = 'payment_reversed'"),
+    ("M4", "undone payment not booked", f"{TURN} WHERE fact = 'payment_reversed' AND {OF_DIRECT}"),
+    ("M4", "booked as undone", "UPDATE suspense_item SET status = 'open' WHERE reason = 'reversed'"),
+    ("M4", "booked as undone", "UPDATE transfer SET fact = 'payment_reversed' WHERE fact = 'refund_closed'"),
+    ("M5", "refund_reserved", f"DELETE FROM transfer WHERE about IN {A_FAILED}"),
+    ("M5", "refund_void", f"UPDATE transfer SET fact = 'refund_closed' WHERE about IN {A_FAILED}"),
+    ("M5", "refund_accepted", f"DELETE FROM transfer WHERE about IN {A_CLOSED} AND idem_key ~ 'accepted$'"),
+    ("M5", "closed:accepted", "UPDATE transfer SET fact = 'refund_void' WHERE fact = 'refund_closed'"),
+    ("M5", "closed:unasked:", "DELETE FROM transfer WHERE idem_key ~ ':closed:unasked:'"),
+    ("M5", "unasked:pending", "UPDATE transfer SET fact = 'refund_accepted' WHERE fact = 'refund_unasked'"),
+    ("M5", "no such name", f"{TURN} WHERE about IN {A_FAILED}"),
+    ("M5", "by its name", "UPDATE transfer SET idem_key = idem_key || 'x' WHERE fact = 'refund_reserved'"),
+    ("M5", "by its name", "UPDATE transfer SET channel_date = channel_date - 1 WHERE fact = 'refund_accepted'"),
     ("M6", "MP", "DELETE FROM transfer WHERE fact = 'payment'"),
     ("M6", "SUS", "DELETE FROM transfer WHERE fact = 'payment_held'"),
     ("M7", "not what is inside", "UPDATE settlement SET swept = swept + 1"),

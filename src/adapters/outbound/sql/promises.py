@@ -12,7 +12,7 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.outbound.sql import account_promises
+from adapters.outbound.sql import account_promises, refund_promises
 from adapters.outbound.sql.failures import connecting
 from adapters.outbound.sql.health import APPEND_ONLY, MAY_CHANGE
 from adapters.outbound.sql.settlement_promises import M7, R3
@@ -169,6 +169,8 @@ SELECT 'not what its refunds come to', s.id, s.status, s.amount - gone FROM susp
 WHERE CASE s.status WHEN 'open' THEN gone >= s.amount OR own WHEN 'refunding' THEN gone < s.amount AND NOT own
       WHEN 'refunded' THEN gone <> s.amount AND s.reason <> 'reversed' WHEN 'attributed' THEN gone <> 0
       ELSE gone > s.amount END
+UNION ALL
+SELECT * FROM ({refund_promises.REVERSED}) AS undone
 """  # noqa: S608
 
 _M5 = f"""{_MOVED}
@@ -188,6 +190,8 @@ HAVING o.refunding <> least(o.paid, coalesce(sum(r.amount) FILTER (WHERE r.statu
 OR o.refunded <> least(o.paid - o.refunding, coalesce(sum(r.amount) FILTER (WHERE r.status = 'succeeded'), 0))
 UNION ALL
 SELECT what, about, account, due, booked FROM moved
+UNION ALL
+SELECT * FROM ({refund_promises.NAMED}) AS named
 """  # noqa: S608
 
 _M6 = """
