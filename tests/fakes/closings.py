@@ -4,10 +4,24 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import date
 
+from domain.audit_chain import Root
 from domain.closing import Closing, Content, Position
 from domain.ledger import Account
 from tests.fakes.rows import FigureRow, Tables, TransferRow
 from tests.fakes.storage import Transaction
+
+
+class FakeRoots:
+    """Exported roots, in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[Root] = []
+
+    async def read(self) -> Sequence[Root]:
+        return list(self.lines)
+
+    async def append(self, root: Root) -> None:
+        self.lines.append(root)
 
 
 class FakeClosings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ class FakePayouts:
         self.charge = Money(0)
         self.first: PayoutState | None = None  # what the next one is said to be, in place of the channel's way
         self._payouts: dict[str, _Payout] = {}
+        self.on_payout: Callable[[str, Access], None] = lambda _number, _access: None
 
     async def pay(self, access: Access, request: PayoutRequest) -> PayoutReport:
         fault = await self._channel._hear("payout", request.number)
@@ -47,6 +49,7 @@ class FakePayouts:
             state, self.first = self.first or way, None
             known = _Payout(access, request, state, self._channel._clock.now())
             self._payouts[request.number] = known
+            self.on_payout(request.number, access)
         elif known.request != request:
             raise ChannelRejected("this number stands for another payout", code="number_reused")
         await self._channel._answer(fault)
@@ -75,6 +78,10 @@ class FakePayouts:
         """The payee, his bank or the channel decides."""
         known = self._payouts[number]
         known.state, known.at, known.detail = state, self._channel._clock.now(), detail
+
+    def state(self, number: str) -> PayoutState:
+        """The truth about a number, whatever our queries were told."""
+        return self._payouts[number].state
 
     def notice(self, number: str) -> tuple[dict[str, str], bytes]:
         """What the channel sends about this payout now; sent again, it is the same notice."""

@@ -1,18 +1,27 @@
-"""Release and settlement wired on a House: days are closed, payments released, settlements made and decided."""
+"""What follows a sale, wired on a House: days close, payments are released, settlements made, and people decide."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
 from application.approve_settlement import ApproveSettlement, DeclineSettlement
-from application.close_statement_day import CloseStatementDay
+from application.book_entries import APPROVE as APPROVES_ENTRIES
+from application.book_entries import BOOK, BookEntry, FreezeBalance, KeepBooks, ProposeEntry
+from application.close_day import CloseDay, ProveDays
+from application.close_statement_day import CloseMatchedDays, CloseStatementDay
+from application.keep_invoices import APPROVE as APPROVES_INVOICES
+from application.keep_invoices import SETTLE_INVOICE, IssueInvoices, ProposeInvoiceEnd, SettleInvoice
 from application.keep_settlement_rules import KeepHolds, KeepSettlementRules
+from application.manual_payouts import APPROVES as APPROVES_PAYOUTS
+from application.manual_payouts import RECORD_PAYOUT, ProposePayoutEnd, RecordPayoutEnd
 from application.open_merchant import OpenedMerchant
 from application.ports.promises import Breach
-from application.propose import DecideProposal, ExpireProposals, Propose
+from application.propose import DecideProposal, Executors, ExpireProposals, Propose
 from application.release_payments import ReleaseDuePayments, ReleasePayment, ScheduleReleases
 from application.settle import APPROVE_SETTLEMENT, APPROVES, Settle, SettleDueMerchants
+from application.settle_held_money import APPROVE as APPROVES_ITEMS
+from application.settle_held_money import SETTLE, ProposeSettlement, SettleHeldMoney
 from domain.actors import SYSTEM, Actor, ActorKind
 from domain.channels import Mode
 from domain.ledger import PLATFORM, Account, AccountKind, Transfer
@@ -25,13 +34,16 @@ from domain.settlements import Settlement, SettlementOrigin
 from domain.statements import DayStatus, StatementDay
 from domain.times import shanghai_day
 from tests.fakes.clock import FakeClock
+from tests.fakes.closings import FakeRoots
 from tests.fakes.house import House
 from tests.fakes.promises import FakePromises
 from tests.fakes.releases import FakeWorkdays
 
+_APPROVES = frozenset({APPROVES, APPROVES_PAYOUTS, APPROVES_ENTRIES, APPROVES_ITEMS, APPROVES_INVOICES})
+
 
 def person(name: str) -> Actor:
-    return Actor(kind=ActorKind.OPERATOR, id=f"opr_{name}", name=name, permissions=frozenset({APPROVES}))
+    return Actor(kind=ActorKind.OPERATOR, id=f"opr_{name}", name=name, permissions=_APPROVES)
 
 
 @dataclass
@@ -39,23 +51,41 @@ class Treasury:
     """``mina`` asks, ``chen`` approves."""
 
     house: House
+    roots: FakeRoots = field(default_factory=FakeRoots)
 
     def __post_init__(self) -> None:
         house = self.house
         unit_of_work, clock, ids = house.database.unit_of_work, house.clock, house.ids
         self.workdays = FakeWorkdays()
-        executors = {APPROVE_SETTLEMENT: ApproveSettlement(clock, ids)}
+        keep_books = KeepBooks(clock, ids)
+        executors: Executors = {
+            APPROVE_SETTLEMENT: ApproveSettlement(clock, ids),
+            RECORD_PAYOUT: RecordPayoutEnd(house.confirm_payout),
+            BOOK: BookEntry(keep_books),
+            SETTLE: SettleHeldMoney(clock, ids),
+            SETTLE_INVOICE: SettleInvoice(clock),
+        }
         decliners = {APPROVE_SETTLEMENT: DeclineSettlement(clock)}
+        propose = Propose(unit_of_work, executors, clock, ids)
         self.schedule = ScheduleReleases(unit_of_work, self.workdays, clock)
         self.release = ReleasePayment(unit_of_work, self.workdays, clock)
         self.release_due = ReleaseDuePayments(unit_of_work, self.release, clock)
-        self.settle = Settle(unit_of_work, Propose(unit_of_work, executors, clock, ids), clock, ids)
+        self.settle = Settle(unit_of_work, propose, clock, ids)
         self.settle_due = SettleDueMerchants(unit_of_work, self.settle, self.workdays, clock)
         self.decide = DecideProposal(unit_of_work, executors, clock, ids, decliners)
         self.expire = ExpireProposals(unit_of_work, clock, ids, decliners)
         self.rules = KeepSettlementRules(unit_of_work, self.workdays, clock, ids)
         self.holds = KeepHolds(unit_of_work, clock, ids)
         self.close = CloseStatementDay(unit_of_work, clock, ids)
+        self.close_matched = CloseMatchedDays(unit_of_work, self.close)
+        self.close_days = CloseDay(unit_of_work, self.roots, clock)
+        self.prove_days = ProveDays(unit_of_work, self.roots)
+        self.freeze = FreezeBalance(unit_of_work, keep_books)
+        self.propose_entry = ProposeEntry(unit_of_work, propose)
+        self.propose_payout_end = ProposePayoutEnd(unit_of_work, propose)
+        self.propose_item = ProposeSettlement(unit_of_work, propose)
+        self.issue_invoices = IssueInvoices(unit_of_work, clock, ids)
+        self.propose_invoice_end = ProposeInvoiceEnd(unit_of_work, propose)
         self.mina, self.chen = person("mina"), person("chen")
 
     async def rule(self, merchant: OpenedMerchant, **changes: Any) -> SettlementRule:

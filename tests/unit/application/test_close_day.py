@@ -1,35 +1,21 @@
 """Days are closed when they are over, in their order, and proved again."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
 from application.close_day import CloseDay, ProveDays
-from domain.audit_chain import Root
 from domain.errors import Conflict
 from tests.contracts.books import INCOME, PENDING, RECEIVABLE, transfer
 from tests.fakes.clock import FakeClock
+from tests.fakes.closings import FakeRoots
 from tests.fakes.house import House
-
-
-class Roots:
-    """Exported roots, in memory."""
-
-    def __init__(self) -> None:
-        self.lines: list[Root] = []
-
-    async def read(self) -> Sequence[Root]:
-        return list(self.lines)
-
-    async def append(self, root: Root) -> None:
-        self.lines.append(root)
 
 
 async def test_days_close_one_after_the_other_and_what_was_closed_can_be_proved() -> None:
     clock = FakeClock()
     house = House(clock=clock)
-    unit_of_work, roots = house.database.unit_of_work, Roots()
+    unit_of_work, roots = house.database.unit_of_work, FakeRoots()
     close, prove = CloseDay(unit_of_work, roots, house.clock), ProveDays(unit_of_work, roots)
     assert await close() == [], "there is nothing to close before anything was posted"
     async with unit_of_work() as uow:
