@@ -19,6 +19,8 @@ from application.open_merchant import OpenedMerchant
 from application.ports.promises import Breach
 from application.propose import DecideProposal, Executors, ExpireProposals, Propose
 from application.release_payments import ReleaseDuePayments, ReleasePayment, ScheduleReleases
+from application.resolve_discrepancy import APPROVE as APPROVES_DAYS
+from application.resolve_discrepancy import CLOSE_DAY, RESOLVE, ProposeRemedy, ResolveDiscrepancy
 from application.settle import APPROVE_SETTLEMENT, APPROVES, Settle, SettleDueMerchants
 from application.settle_held_money import APPROVE as APPROVES_ITEMS
 from application.settle_held_money import SETTLE, ProposeSettlement, SettleHeldMoney
@@ -39,7 +41,7 @@ from tests.fakes.house import House
 from tests.fakes.promises import FakePromises
 from tests.fakes.releases import FakeWorkdays
 
-_APPROVES = frozenset({APPROVES, APPROVES_PAYOUTS, APPROVES_ENTRIES, APPROVES_ITEMS, APPROVES_INVOICES})
+_APPROVES = frozenset({APPROVES, APPROVES_PAYOUTS, APPROVES_ENTRIES, APPROVES_ITEMS, APPROVES_INVOICES, APPROVES_DAYS})
 
 
 def person(name: str) -> Actor:
@@ -58,10 +60,14 @@ class Treasury:
         unit_of_work, clock, ids = house.database.unit_of_work, house.clock, house.ids
         self.workdays = FakeWorkdays()
         keep_books = KeepBooks(clock, ids)
+        self.close = CloseStatementDay(unit_of_work, clock, ids)
+        resolve = ResolveDiscrepancy(house.confirm, house.confirm_refund, self.close, clock, ids)
         executors: Executors = {
             APPROVE_SETTLEMENT: ApproveSettlement(clock, ids),
             RECORD_PAYOUT: RecordPayoutEnd(house.confirm_payout),
             BOOK: BookEntry(keep_books),
+            RESOLVE: resolve,
+            CLOSE_DAY: resolve.close_day,
             SETTLE: SettleHeldMoney(clock, ids),
             SETTLE_INVOICE: SettleInvoice(clock),
         }
@@ -76,7 +82,7 @@ class Treasury:
         self.expire = ExpireProposals(unit_of_work, clock, ids, decliners)
         self.rules = KeepSettlementRules(unit_of_work, self.workdays, clock, ids)
         self.holds = KeepHolds(unit_of_work, clock, ids)
-        self.close = CloseStatementDay(unit_of_work, clock, ids)
+        self.propose_remedy = ProposeRemedy(unit_of_work, propose)
         self.close_matched = CloseMatchedDays(unit_of_work, self.close)
         self.close_days = CloseDay(unit_of_work, self.roots, clock)
         self.prove_days = ProveDays(unit_of_work, self.roots)

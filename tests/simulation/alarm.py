@@ -9,7 +9,10 @@ from typing import Any
 from application.ports.world import Clock
 from domain.notifications import DeliveryStatus
 from domain.orders import OrderStatus
+from domain.proposals import ProposalStatus
 from domain.refunds import PURSUED
+from domain.settlements import UNDER_WAY
+from domain.statements import DayStatus
 from tests.fakes.rows import Tables
 from tests.fakes.storage import Table
 
@@ -28,6 +31,12 @@ class Alarm:
             "check": (tables.attempts, self._attempts),
             "expire": (tables.orders, self._orders),
             "refund": (tables.refunds, self._refunds),
+            "close": (tables.days, self._days),
+            "schedule": (tables.release_days, lambda: _first(tables.release_days)),
+            "release": (tables.releases, lambda: _first(tables.releases)),
+            "settle": (tables.settlement_rules, lambda: _first(tables.settlement_rules)),
+            "payout": (tables.settlements, self._payouts),
+            "proposal": (tables.proposals, self._proposals),
         }
         self._seen = dict.fromkeys(self._jobs, 0)  # the version of its table that a job's sleepers know
 
@@ -84,6 +93,23 @@ class Alarm:
     def _refunds(self) -> datetime | None:
         rows = self._tables.refunds.committed.values()
         return min((row.next_at for row in rows if row.next_at and row.status in PURSUED), default=None)
+
+    def _days(self) -> datetime | None:
+        rows = self._tables.days.committed.values()
+        ready = any(row.status is DayStatus.MATCHED and row.next_at is None for row in rows)
+        return self._clock.now() if ready else None
+
+    def _payouts(self) -> datetime | None:
+        rows = self._tables.settlements.committed.values()
+        return min((row.next_at for row in rows if row.next_at and row.status in UNDER_WAY), default=None)
+
+    def _proposals(self) -> datetime | None:
+        rows = self._tables.proposals.committed.values()
+        return min((row.expires_at for row in rows if row.status is ProposalStatus.PROPOSED), default=None)
+
+
+def _first(table: Table[Any]) -> datetime | None:
+    return min((row.next_at for row in table.committed.values() if row.next_at is not None), default=None)
 
 
 class _Sleeper:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -16,15 +16,18 @@ from domain.numbers import is_ours
 from domain.orders import OrderStatus
 from domain.payments import SuspenseStatus, Unattributed
 from tests.fakes.house import SHOP
+from tests.simulation.afterwards import Afterwards
 from tests.simulation.changes import Changes
 from tests.simulation.loop import SeededLoop
 from tests.simulation.people import OFFERED, Journal, Shop, stranger, switch_off_for_a_while
+from tests.simulation.reckoning import reckoned
 from tests.simulation.refunds import Banks, refunds_went_well, regret
 from tests.simulation.world import Sabotage, World
 
 # What must hold at every instant; the others allow the background its time.
-_ALWAYS = {"M1", "M2", "M3", "M4", "M5", "M6", "M8", "M10", "L1", "L2", "L5"}
+_ALWAYS = {"M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "M9", "M10", "M11", "M12", "L1", "L2", "L5", "R3"}
 _LONGEST = timedelta(days=5)  # longer than any ladder
+_GO_ON = 0.3  # of the lives have days after the sale
 
 
 @dataclass
@@ -53,6 +56,8 @@ async def _live(seed: int, sabotage: Sabotage | None) -> Life:
     life = Life(seed, counts=world.counts)
     try:
         await _run(world, journal, life)
+    except Exception as error:  # noqa: BLE001 - whatever ends a life, its seed has to be told
+        life.complaints.append("".join(traceback.format_exception(error)))
     finally:
         world.end()
         await asyncio.sleep(1)
@@ -97,9 +102,29 @@ async def _run(world: World, journal: Journal, life: Life) -> None:
     await _pass_until_nothing_is_due(world)
     await banks.done()
     await _pass_until_nothing_is_due(world)
+    if chance.random() < _GO_ON:
+        await _go_on(world, journal, merchants, banks, life)
     life.complaints += await _breaches(world, "at the end")
     life.complaints += _verdict(world, journal)
     life.complaints += changes.verdict()
+
+
+async def _go_on(world: World, journal: Journal, merchants: Sequence[OpenedMerchant], banks: Banks, life: Life) -> None:
+    """The days after: another storm, and a calm in which everything comes to its end."""
+    after = Afterwards(world, journal, merchants, lambda merchant: _business(world, journal, merchant, "B-1"))
+    await after.stormy()
+    life.complaints += await _breaches(world, "while faults last, afterwards", _ALWAYS)
+    world.heal()
+    world.counts["went on"] += 1
+
+    async def until_nothing_is_due() -> None:
+        for _ in range(2):
+            await banks.done()
+            await after.payees.done()
+            await _pass_until_nothing_is_due(world)
+
+    await after.calm(until_nothing_is_due)
+    life.complaints += await reckoned(world, after)
 
 
 async def _business(world: World, journal: Journal, merchant: OpenedMerchant, number: str) -> None:
@@ -238,7 +263,7 @@ def _news(world: World, journal: Journal) -> Iterator[str]:
         if body["type"] == "order.paid"
     )
     orders = [row.order for row in world.database.tables.orders.committed.values()]
-    due = Counter((each.id, each.amount.minor) for each in orders if each.status is OrderStatus.PAID)
+    due = Counter((each.id, each.paid.minor) for each in orders if each.status is OrderStatus.PAID)
     off = {each.id for each in orders if each.merchant_id in journal.switched_off}
     unheard = [one for one in sorted((due - heard).elements()) if one[0] not in off]
     world.counts["missed while off"] += sum((due - heard).values()) - len(unheard)
@@ -256,6 +281,9 @@ def _digest(world: World) -> str:
             tables.attempts,
             tables.payments,
             tables.refunds,
+            tables.transfers,
+            tables.settlements,
+            tables.entries,
             tables.events,
             tables.deliveries,
             tables.tries,

@@ -162,7 +162,7 @@ class Shop:
             self._journal.receipts.append((attempt.account_id, receipt))
             post = Post(self._world, self._journal, method.channel, attempt.account_id)
             signed = channel.paid_notice(attempt.number)
-            posts.append(post.deliver(partial(_same, signed), receipt.transaction_id))
+            posts.append(post.deliver(partial(same, signed), receipt.transaction_id))
         await asyncio.gather(*posts)
 
     def _scanning(self, order_id: str, choice: Choice) -> Callable[[House], Coroutine[Any, Any, Attempt]]:
@@ -182,7 +182,7 @@ class Shop:
         return None
 
 
-def _same(signed: tuple[dict[str, str], bytes]) -> tuple[dict[str, str], bytes]:
+def same(signed: tuple[dict[str, str], bytes]) -> tuple[dict[str, str], bytes]:
     return signed
 
 

@@ -22,6 +22,7 @@ from domain.orders import Order, OrderStatus
 from domain.refunds import Refund
 from tests.fakes.house import House
 from tests.fakes.storage import Transaction
+from tests.simulation.planted_afterwards import PLANTED_AFTERWARDS
 from tests.simulation.processes import Process
 
 NOTICES = "https://pay.example/notices"
@@ -282,4 +283,5 @@ PLANTED = {
     store_the_bar_code: "a bar code is stored",
     take_an_accepted_refund_for_one_that_arrived: "is at its channel",
     repeat_a_refund_under_another_number: "a refund without an end",
+    **PLANTED_AFTERWARDS,
 }

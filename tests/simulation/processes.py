@@ -6,7 +6,7 @@ from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 from domain.errors import PitayaError
-from tests.fakes.house import House
+from tests.simulation.backoffice import BackOffice
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ _here: ContextVar["Process | None"] = ContextVar("process", default=None)
 class Process:
     """One run of one of our processes. ``kill -9`` is: every task cancelled, and none may take another step."""
 
-    def __init__(self, role: str, house: House, on_bug: Callable[[BaseException], None]) -> None:
+    def __init__(self, role: str, house: BackOffice, on_bug: Callable[[BaseException], None]) -> None:
         self.role = role
         self.house = house
         self.dead = False

@@ -15,7 +15,7 @@ from domain.payments import SuspenseStatus, Unattributed
 from domain.refunds import Refund, RefundStatus, RefundWish
 from tests.fakes.channel import FakeChannel, PayerRefused
 from tests.fakes.house import SHOP, House, caller
-from tests.simulation.people import Journal, Post
+from tests.simulation.people import Journal, Post, same
 from tests.simulation.world import Lost, World
 
 
@@ -47,27 +47,24 @@ class Banks:
             channel.settle(
                 number, chance.choice((RefundState.SUCCEEDED,) * 8 + (RefundState.CLOSED, RefundState.ABNORMAL))
             )
-        await post.deliver(partial(_signed, channel.refund_notice(number)), number)
+        await post.deliver(partial(same, channel.refund_notice(number)), number)
         await self._world.sleep(chance.choice((10.0, 9_000.0)))
         channel.settle(number)  # a person has said where the money of an abnormal one goes
         await post.deliver(partial(channel.refund_notice, number), number)
 
 
-def _signed(notice: tuple[dict[str, str], bytes]) -> tuple[dict[str, str], bytes]:
-    return notice
-
-
-async def regret(world: World, journal: Journal, merchant: OpenedMerchant, order_id: str) -> None:
-    """The shop gives back some of an order, in parts, and somebody may do so in the channel's console meanwhile."""
+async def regret(world: World, journal: Journal, merchant: OpenedMerchant, order_id: str, time: str = "") -> None:
+    """The shop gives back some of an order, in parts, and somebody may do so in the channel's console meanwhile.
+    ``time`` tells one such regret from another of the same order."""
     chance = world.chance
     await world.sleep(chance.uniform(5, 90))
-    parts = [_part(world, journal, merchant, order_id, n) for n in range(chance.choice((1, 2, 2, 4)))]
+    parts = [_part(world, journal, merchant, order_id, f"{n}{time}") for n in range(chance.choice((1, 2, 2, 4)))]
     if chance.random() < 0.25:
-        parts.append(_console(world, order_id))
+        parts.append(console(world, order_id))
     await asyncio.gather(*parts)
 
 
-async def _part(world: World, journal: Journal, merchant: OpenedMerchant, order_id: str, n: int) -> None:
+async def _part(world: World, journal: Journal, merchant: OpenedMerchant, order_id: str, part: str) -> None:
     chance = world.chance
     await world.sleep(chance.choice((0.0, 0.0, 61.0, 200.0)))
     row = world.database.tables.orders.committed.get(order_id)
@@ -75,7 +72,7 @@ async def _part(world: World, journal: Journal, merchant: OpenedMerchant, order_
         return
     paid = row.order.paid.minor
     amount = chance.choice((paid, chance.randint(1, paid), max(1, paid // 3)))
-    wish = RefundWish(merchant_refund_no=f"{order_id}-{n}", order_id=order_id, amount=Money(amount))
+    wish = RefundWish(merchant_refund_no=f"{order_id}-{part}", order_id=order_id, amount=Money(amount))
 
     async def give_back(house: House) -> Refund:
         refund = await house.request_refund(caller(merchant), wish)
@@ -99,7 +96,7 @@ async def _part(world: World, journal: Journal, merchant: OpenedMerchant, order_
         journal.complaints.append(f"one merchant_refund_no became several refunds: {answers}")
 
 
-async def _console(world: World, order_id: str) -> None:
+async def console(world: World, order_id: str) -> None:
     """A person at the channel's own console, who asks nobody."""
     chance = world.chance
     await world.sleep(chance.uniform(0, 120))
@@ -157,9 +154,14 @@ def _made(world: World) -> Iterator[tuple[str, str, RefundReport]]:
 
 
 def _held(world: World, payment_number: str) -> bool:
-    """Whether a person has to look at it: part of a payment that is being undone."""
-    payments = [each for each in world.database.tables.payments.committed.values() if each.number == payment_number]
-    return not payments or any(each.unattributed is Unattributed.REVERSED for each in payments)
+    """Whether a person has to look at it: part of a payment that is being undone, or was written off."""
+    tables = world.database.tables
+    payments = [each for each in tables.payments.committed.values() if each.number == payment_number]
+    items = {each.payment_id: each.status for each in tables.suspense.committed.values()}
+    return not payments or any(
+        each.unattributed is Unattributed.REVERSED or items.get(each.id) is SuspenseStatus.WRITTEN_OFF
+        for each in payments
+    )
 
 
 def _heard(world: World, journal: Journal) -> Iterator[str]:
@@ -181,10 +183,10 @@ def _sent_back(world: World) -> Iterator[str]:
     for item in world.database.tables.suspense.committed.values():
         world.counts[f"item {item.status}"] += 1
         mine = [each for each in refunds if each.item_id == item.id]
-        back = sum(each.status is RefundStatus.SUCCEEDED for each in mine)
+        back = sum(each.debit.minor for each in mine if each.status is RefundStatus.SUCCEEDED)
         if item.status is SuspenseStatus.REFUNDED and not back and item.reason != "reversed":
             yield f"an item was refunded by nobody: {item}"
         if item.reason in ("late", "second") and not mine:
             yield f"nobody sends it back: {item}"
-        if back > 1:
-            yield f"one item was refunded twice: {item}"
+        if back > item.amount.minor:
+            yield f"more of an item was refunded than there was: {item}"

@@ -87,9 +87,11 @@ def report(tally: Tally, seconds: float) -> str:
         "paid through a switched-off account",
         "hours",
     )
+    afterwards = ("released", "payouts", "settlement paid", "settlement bounced", "entries", "closed days")
     lines = [
         f"{pace}, {counts['kills']} kills, {doubled} duplicates, {len(tally.failures)} failures",
         ", ".join(f"{name} {counts[name]}" for name in told),
+        f"{counts['went on']} lives went on: " + ", ".join(f"{name} {counts[name]}" for name in afterwards),
     ]
     for seed, complaints in sorted(tally.failures.items())[:10]:
         lines += [f"seed {seed}:", *(f"    {complaint}" for complaint in complaints[:5]), f"    {replay(seed)}"]

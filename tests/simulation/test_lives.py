@@ -39,6 +39,9 @@ def test_thousands_of_lives_keep_every_promise() -> None:
     assert lives >= min(LIVES, ENOUGH)
     assert kills > lives, "lives without trouble show nothing"
     assert duplicates > lives
+    afterwards = dict(re.findall(r"(released|payouts|settlement paid|settlement bounced|entries) (\d+)", done.stdout))
+    assert len(afterwards) == 5
+    assert min(map(int, afterwards.values())) > lives / 50, "money that goes nowhere shows nothing"
 
 
 # Found by this simulation once, and mended: each stays a life that must go well.

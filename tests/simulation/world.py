@@ -4,7 +4,7 @@ import asyncio
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -15,16 +15,16 @@ from tests.fakes.channel import ChannelFault
 from tests.fakes.clock import FakeLoopClock
 from tests.fakes.courier import CourierFault
 from tests.fakes.database import DatabaseFault, FakeDatabase
-from tests.fakes.house import House
 from tests.fakes.promises import FakePromises
 from tests.simulation.alarm import Alarm
+from tests.simulation.backoffice import BackOffice, Sweep
 from tests.simulation.processes import Process
 
 T = TypeVar("T")
 F = TypeVar("F", bound=StrEnum)
 
 # A planted bug: changes each process's house before it runs.
-Sabotage = Callable[[House], None]
+Sabotage = Callable[[BackOffice], None]
 
 _CHANNEL = (
     ChannelFault.UNAVAILABLE,
@@ -81,7 +81,7 @@ class World:
         self.chance = random.Random(f"life {seed}")
         self.clock = FakeLoopClock()
         self.database = FakeDatabase(pause=self._pause)
-        self.house = House(clock=self.clock, database=self.database, seed=seed)
+        self.house = BackOffice(clock=self.clock, database=self.database, seed=seed)
         self.promises = FakePromises(self.database.tables, self.clock)
         self._sabotage = sabotage
         self.counts: Counter[str] = Counter()
@@ -89,9 +89,10 @@ class World:
         self.weather = Weather()
         self._coming = Weather.of(self.chance)
         self._running: dict[str, Process] = {}
+        self._back_office = False  # whether the workers do what follows a sale, too
         self.alarm = Alarm(self.database.tables, self.clock, self.chance, self.chance.choice((1.0, 5.0, 30.0)))
         for channel in self.house.channels.values():
-            channel.faults.choose = lambda _: self._fault(self.weather.channel, _CHANNEL)
+            channel.faults.choose = self._channel_fault
         self.house.courier.faults.choose = lambda _: self._fault(self.weather.courier, _COURIER)
         self.database.faults.choose = self._database_fault
 
@@ -104,6 +105,14 @@ class World:
             self._start(role)
         self.weather = self._coming
 
+    def go_on(self) -> None:
+        """The sale is over, and the days after it begin: their jobs run, in a weather of their own."""
+        self._back_office = True
+        for process in self._running.values():
+            if process.role.startswith("worker") and not process.dead:
+                self._work(process, process.house.afterwards())
+        self.weather = Weather.of(self.chance)
+
     def heal(self) -> None:
         """No more faults. What is dead comes back as planned."""
         self.weather = Weather()
@@ -113,7 +122,7 @@ class World:
         for process in self._running.values():
             process.die()
 
-    async def ask(self, work: Callable[[House], Coroutine[Any, Any, T]]) -> T:
+    async def ask(self, work: Callable[[BackOffice], Coroutine[Any, Any, T]]) -> T:
         """One call from outside to one of our web processes, on its house. Raises Lost, or what the use case raises."""
         roles = [role for role, process in self._running.items() if role.startswith("web") and not process.dead]
         weather = self.weather
@@ -131,6 +140,10 @@ class World:
             if process.dead:
                 raise Lost("the server died") from None
             raise
+        except PitayaError:
+            raise
+        except Exception as bug:  # the process has taken note of it
+            raise Lost("500") from bug
         if self.chance.random() < weather.network / 2:
             raise Lost("the answer was lost")
         return answer
@@ -146,16 +159,15 @@ class World:
             self._sabotage(house)
         process = self._running[role] = Process(role, house, self.bugs.append)
         if role.startswith("worker"):
-            for job, sweep in (
-                ("fan_out", house.fan_out),
-                ("deliver", house.deliver),
-                ("check", house.check_due_attempts),
-                ("expire", house.expire_orders),
-                ("refund", house.check_due_refunds),
-            ):
-                process.spawn(self._sweeping(job, sweep))
+            self._work(process, house.sales())
+            if self._back_office:
+                self._work(process, house.afterwards())
 
-    async def _sweeping(self, job: str, sweep: Callable[[], Coroutine[Any, Any, int]]) -> None:
+    def _work(self, process: Process, jobs: Iterable[tuple[str, Sweep]]) -> None:
+        for job, sweep in jobs:
+            process.spawn(self._sweeping(job, sweep))
+
+    async def _sweeping(self, job: str, sweep: Sweep) -> None:
         while True:
             await self.alarm.wait(job)
             self.counts["sweeps"] += 1
@@ -200,6 +212,10 @@ class World:
             self.counts["faults"] += 1
             return self.chance.choice(kinds)
         return None
+
+    def _channel_fault(self, step: str) -> ChannelFault | None:
+        kinds = (*_CHANNEL, ChannelFault.FUNDS_SHORT) if step.startswith("payout") else _CHANNEL
+        return self._fault(self.weather.channel, kinds)
 
     def _database_fault(self, step: str) -> DatabaseFault | None:
         if Process.here() is None:
