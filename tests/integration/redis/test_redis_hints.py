@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import socket
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable
 from typing import Self
 
 import pytest
@@ -12,6 +11,7 @@ from redis.asyncio import Redis
 
 from adapters.outbound.redis.hints import MOST_PENDING, RedisHints, connect
 from application.ports.world import Hints
+from tests.integration.redis.servers import black_hole, nobody
 
 
 @contextlib.asynccontextmanager
@@ -159,23 +159,6 @@ async def test_after_a_lost_connection_listening_goes_on_and_pages_are_told_to_l
 
 
 # ── Without Redis ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@contextlib.contextmanager
-def nobody() -> Generator[str]:
-    """An address at which nobody listens."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield f"redis://127.0.0.1:{held.getsockname()[1]}/0"
-
-
-@contextlib.contextmanager
-def black_hole() -> Generator[str]:
-    """A server that takes connections and never says a word."""
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        deaf.listen(100)
-        yield f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"
 
 
 @pytest.mark.parametrize("away", [nobody, black_hole])
