@@ -20,6 +20,7 @@ from domain.refunds import PURSUED, Refund, RefundStatus
 from domain.times import shanghai_day
 from tests.fakes.rows import BalanceCursor, Tables
 from tests.fakes.settlement_promises import released_when_due, settled_once
+from tests.fakes.sharing_promises import shared_as_told
 
 Row = Mapping[str, Any]
 
@@ -73,6 +74,7 @@ class FakePromises:
             "M10": self._fees,
             "M11": self._entries,
             "M12": self._closed,
+            "M13": lambda: shared_as_told(self._tables),
             "L1": self._histories,
             "L2": self._notices,
             "L3": self._announced,

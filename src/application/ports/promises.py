@@ -18,6 +18,7 @@ PROMISES: Mapping[str, str] = {
     "M10": "Fee and net make up what was received, to the fen.",
     "M11": "What people book by hand is booked once, and exactly as it says.",
     "M12": "A closed day opens as the one before closed, and its figures add up to nothing made or lost.",
+    "M13": "What is shared and comes back is booked as the channel told it, and is never more than was received.",
     "L1": "No acknowledged order is lost, nor any step of its history.",
     "L2": "No acknowledged notice is lost: each is stored with its outcome and what follows from it.",
     "L3": "Every announced event is delivered, due soon, or visibly given up, for each endpoint that wanted it.",

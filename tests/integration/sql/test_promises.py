@@ -20,18 +20,21 @@ from application.ports.promises import PROMISES
 from domain.account_entries import EntryKind
 from domain.actors import SYSTEM
 from domain.attempts import BARCODE_PATIENCE, AttemptStatus
-from domain.channels import Method, Mode, RefundState
+from domain.channels import Channel, Method, Mode, RefundState
 from domain.choices import Choice
 from domain.errors import DatabaseUnavailable
 from domain.ledger import Account, AccountKind, Transfer
 from domain.merchants import LatePayment
 from domain.money import Money
+from domain.receivers import Receiver, ReceiverWish
 from domain.refunds import RefundWish
+from domain.shares import ShareStatus, ShareWish, WishedPart
+from domain.sharing import ReceiverKind, Relation
 from tests.contracts.books import RECEIVABLE, transfer
 from tests.fakes.channel import ChannelFault
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import FakeDatabase
-from tests.fakes.house import House, caller
+from tests.fakes.house import House, caller, request
 from tests.fakes.promises import FakePromises
 from tests.fakes.rows import Tables
 from tests.fakes.treasury import Treasury
@@ -96,6 +99,7 @@ async def story(house: House) -> House:
         )
         assert (await KeepBooks(house.clock, house.ids).book(uow, SYSTEM, wish)).repaid == Money(20)
     await _settle_a_day(house)
+    await _share(house)
     await house.roll_up()
     tomorrow = FakeClock(house.clock.now() + timedelta(days=1))
     await CloseDay(house.database.unit_of_work, FileAuditRoots.of_ledger(None, b"none"), tomorrow)()
@@ -166,6 +170,45 @@ async def _settle_a_day(house: House) -> None:
     clock.set(now)
 
 
+async def _share(house: House) -> None:
+    """The platform's part of a payment goes to it, and comes back with a refund of two fifths."""
+    merchant, now = await house.merchant(of_platform=False), house.clock.now()
+    whose, house.wechat.sharing.at_once = merchant.merchant.id, True
+    order = await house.place_order(caller(merchant), replace(request("f-shared"), profit_sharing=True))
+    attempt = await house.start_attempt(caller(merchant), order.id, Method.WECHAT_NATIVE)
+    house.wechat.pay(attempt.number)
+    await house.notice(house.wechat, attempt)
+    wish = ReceiverWish(
+        account_id=attempt.account_id,
+        kind=ReceiverKind.WECHAT_MERCHANT,
+        account="1900000777",
+        name="平台公司",
+        relation=Relation.SERVICE_PROVIDER,
+        platform_account_id=RECEIVABLE.owner,
+    )
+    receiver = Receiver(
+        id=house.ids.new("rcv"),
+        merchant_id=whose,
+        mode=Mode.TEST,
+        channel=Channel.WECHAT,
+        number=house.ids.new("num"),
+        wish=wish,
+        created_at=now,
+    ).created(now)
+    async with house.database.unit_of_work() as uow:
+        await uow.receivers.add(receiver)
+        await uow.receivers.save(replace(receiver, events=()).approved(now))
+    await house.tell_due_receivers()
+    part = WishedPart(receiver_id=receiver.id, amount=Money(1_000), description="佣金")
+    share = await house.request_share(
+        caller(merchant), ShareWish(merchant_share_no="S-1", order_id=order.id, parts=(part,))
+    )
+    assert (await house.submit_share(share.id)).status is ShareStatus.FINISHED
+    refund = await house.refund(merchant, order, 4_000, "f-1")
+    house.wechat.settle(refund.number)
+    await house.refund_notice(house.wechat, refund.number, refund.account_id)
+
+
 def _debt(merchant_id: str) -> Transfer:
     debt = Account(AccountKind.MERCHANT_DEBT, merchant_id, Mode.TEST, "CNY")
     return replace(transfer("debt", 20, debit=debt, credit=RECEIVABLE, about="elsewhere"), fact="debit")
@@ -211,6 +254,12 @@ DO = "(SELECT id FROM ledger_account WHERE kind = 'DO')"
 OF_DIRECT = f"debit_account IN {DO}"
 A_FAILED = "(SELECT id FROM refund WHERE merchant_refund_no = 'c-2')"
 A_CLOSED = "(SELECT id FROM refund WHERE merchant_refund_no = 'c-closed')"
+_PARTS = "replace(parts::text, '{}', '{}')::json"
+A_BILL = f"""{WHATEVER};
+INSERT INTO fund_line (file_id, n, account_id, day, fund, flow_id, transaction_id, number, movement, amount, balance,
+  at, words)
+SELECT 'fil_1', 1, account_id, '2026-11-22', 'BASIC', 'flow-1', 'tx', number, 'shared', -1001, 0, now(), ''
+FROM share WHERE NOT ends"""
 # promise, what its breach says of it, and the statement by which the tables' owner breaks it
 DEEDS = [
     ("M1", "sum", "UPDATE ledger_account SET mode = 'live' WHERE kind = 'FI'"),
@@ -303,6 +352,18 @@ DEEDS = [
     ("M9", "of another server", "UPDATE balance_cursor SET xid = '9999999999'"),
     ("M12", "opened amiss", "UPDATE account_closing SET opening = opening + 1, closing = closing + 1"),
     ("M12", "made or lost", "DELETE FROM account_closing WHERE credits = 0"),
+    ("M13", "booked amiss", f"{WHATEVER}; DELETE FROM transfer WHERE idem_key LIKE 'share:%:out'"),
+    ("M13", "booked amiss", "UPDATE transfer SET amount = amount + 1 WHERE idem_key LIKE 'share_return:%:fee'"),
+    ("M13", "booked amiss", "UPDATE share_return SET from_fee = from_fee + 1"),
+    ("M13", "booked amiss", f"UPDATE share SET parts = {_PARTS.format('succeeded', 'closed')} WHERE NOT ends"),
+    (
+        "M13",
+        "shared more",
+        "UPDATE channel_payment SET received = 599 WHERE id = (SELECT payment_id FROM share LIMIT 1)",
+    ),
+    ("M13", "more came back", "UPDATE share_return SET amount = amount + 601"),
+    ("M13", "more came back", f"UPDATE share SET parts = {_PARTS.format('succeeded', 'closed')} WHERE NOT ends"),
+    ("M13", "the bill moved more", A_BILL),
     ("L1", "ord_", "SET LOCAL session_replication_role = replica; DELETE FROM payment_order WHERE status = 'pending'"),
     ("L1", "ord_", "SET LOCAL session_replication_role = replica; DELETE FROM event WHERE type = 'order.paid'"),
     ("L1", "att_", "DELETE FROM event WHERE type = 'attempt.succeeded'"),
@@ -366,7 +427,7 @@ async def test_no_checker_answers_with_more_rows_than_one_wants_to_read(
 ) -> None:
     await owner.execute("UPDATE channel_payment SET evidence = 'none', fee = 0, received = 5")
     breaches = await SqlPromises(engine).broken()
-    assert [breach.promise for breach in breaches] == ["M2", "M3", "M4", "M10", "L2"]
+    assert [breach.promise for breach in breaches] == ["M2", "M3", "M4", "M10", "M13", "L2"]
     assert max(len(breach.rows) for breach in breaches) <= EXAMPLES
 
 

@@ -19,6 +19,7 @@ from domain.shares import WINDOW, Share, ShareStatus, ShareWish, WishedPart
 from domain.sharing import PartResult, ReceiverKind, Relation
 from tests.fakes import ChannelFault, FakeClock
 from tests.fakes.house import House, caller, request
+from tests.fakes.sharing_promises import shared_as_told
 
 K = AccountKind
 BOTH = pytest.mark.parametrize("method", [Method.ALIPAY_QR, Method.WECHAT_NATIVE], ids=str)
@@ -224,6 +225,30 @@ async def test_every_loss_of_an_answer_leaves_the_books_as_the_channel_has_it(pl
     refunded = sum(report.amount.minor for report in play.channel.refunds() if report.amount)
     assert (out, back, refunded) == (7_000, 2_800, 28_000)
     assert (await play.books())["DO"] == 70_000 - out + back - refunded
+    assert list(shared_as_told(play.house.database.tables)) == []
+
+
+@BOTH
+async def test_what_is_not_as_the_channel_told_it_is_found(play: Play) -> None:
+    order, tables = await play.order(), play.house.database.tables
+    share = await play.share(order, (await play.receiver("us", platform=PLATFORMS), 1_000))
+    await play.refund(order, 4_000)
+    (back,) = tables.share_returns.committed.values()
+    assert list(shared_as_told(tables)) == []
+    shares, returns, transfers = tables.shares.committed, tables.share_returns.committed, tables.transfers.committed
+    (part,), stored = share.parts, shares[share.id]
+
+    def found() -> set[str]:
+        return {str(row["what"]) for row in shared_as_told(tables)}
+
+    shares[share.id] = replace(stored, parts=(replace(part, amount=Money(10_401)),))
+    assert found() == {"booked amiss", "shared more than it brought"}
+    shares[share.id] = stored
+    returns[back.id] = replace(back, amount=Money(1_001))
+    assert found() == {"booked amiss", "more came back than was shared"}
+    returns[back.id] = back
+    del transfers[next(key for key in transfers if str(key).endswith(":out"))]
+    assert found() == {"booked amiss"}
 
 
 @BOTH

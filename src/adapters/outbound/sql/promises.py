@@ -16,6 +16,7 @@ from adapters.outbound.sql import account_promises, refund_promises
 from adapters.outbound.sql.failures import connecting
 from adapters.outbound.sql.health import APPEND_ONLY, MAY_CHANGE
 from adapters.outbound.sql.settlement_promises import M7, R3
+from adapters.outbound.sql.sharing_promises import M13
 from adapters.outbound.sql.statements import Statement, prepare
 from adapters.outbound.sql.tables import ATTEMPT_LIVE, DELIVERY_DUE, ORDER_PENDING, REFUND_PURSUED
 from application.confirm_attempt import Outcome
@@ -305,6 +306,7 @@ _CHECKERS: Mapping[str, Statement] = {
     "M10": prepare(text(_M10)),
     "M11": prepare(text(account_promises.M11)),
     "M12": prepare(text(account_promises.M12)),
+    "M13": prepare(text(M13)),
     "L1": prepare(text(_L1)),
     "L2": prepare(text(_L2)),
     "L3": prepare(text(_L3)),
