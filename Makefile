@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-smoke test check bench bench-bills mutants lock venv clean
+.PHONY: help demo demo-smoke test check audit bench bench-bills mutants lock venv clean
 
 help: ## this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,10 @@ check: $(READY) ## format, lint, types, layers, unit tests: what to run before e
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -q -n auto --hypothesis-profile=check tests/unit
+
+# Needs pypi.org itself, not an index beside it; the tests need no network, so this is none of them.
+audit: .venv/bin/uv ## ask PyPI's advisory database about every locked dependency
+	@$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --disable-pip --require-hashes -r requirements.lock
 
 bench: $(READY) ## how fast the hot paths are, next to a bare handler
 	@exec $(BIN)/python -m bench
