@@ -8,11 +8,13 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import date
-from typing import Any
+from typing import Any, TypeAlias
 
 from bootstrap import logging
 from bootstrap.settings import Settings, SettingsError
 from domain.errors import InvalidRequest, PitayaError
+
+Judged: TypeAlias = tuple[str, bool]  # what was found, in words, and whether all is sound
 
 
 def run_web(host: str, port: int, workers: int) -> int:
@@ -85,17 +87,11 @@ def run_doctor() -> int:
     from adapters.inbound.cli.doctor import examine
     from bootstrap.checkers import promises
 
-    async def run() -> bool:
+    async def run() -> Judged:
         async with promises(Settings.from_environment(os.environ)) as checkers:
-            text, kept = await examine(checkers)
-        print(text)
-        return kept
+            return await examine(checkers)
 
-    try:
-        return 0 if asyncio.run(run()) else 1
-    except PitayaError as error:
-        print(f"pitaya: {error} ({error.code})", file=sys.stderr)
-        return 1
+    return judged(run())
 
 
 def run_merchant_create(arguments: argparse.Namespace) -> int:
@@ -147,15 +143,11 @@ def run_audit_verify() -> int:
     from adapters.inbound.cli.audit import verify
     from bootstrap.container import opened
 
-    sound = True
-
-    async def run() -> str:
-        nonlocal sound
+    async def run() -> Judged:
         async with opened(Settings.from_environment(os.environ)) as container:
-            text, sound = await verify(container.verify_audit())
-        return text
+            return await verify(container.verify_audit())
 
-    return printed(run()) or (0 if sound else 1)
+    return judged(run())
 
 
 def run_close_day(arguments: argparse.Namespace) -> int:
@@ -163,16 +155,12 @@ def run_close_day(arguments: argparse.Namespace) -> int:
     from adapters.inbound.cli.ledger import close
     from bootstrap.container import opened
 
-    sound = True
-
-    async def run() -> str:
-        nonlocal sound
+    async def run() -> Judged:
         day = _day(arguments.date) if arguments.date else None
         async with opened(Settings.from_environment(os.environ)) as container:
-            text, sound = await close(container.close_day(), container.prove_days(), day)
-        return text
+            return await close(container.close_day(), container.prove_days(), day)
 
-    return printed(run()) or (0 if sound else 1)
+    return judged(run())
 
 
 def run_ledger_verify() -> int:
@@ -180,15 +168,11 @@ def run_ledger_verify() -> int:
     from adapters.inbound.cli.ledger import verify
     from bootstrap.container import opened
 
-    sound = True
-
-    async def run() -> str:
-        nonlocal sound
+    async def run() -> Judged:
         async with opened(Settings.from_environment(os.environ)) as container:
-            text, sound = await verify(container.prove_days())
-        return text
+            return await verify(container.prove_days())
 
-    return printed(run()) or (0 if sound else 1)
+    return judged(run())
 
 
 def _day(text: str) -> date:
@@ -220,9 +204,19 @@ def run_reconcile(arguments: argparse.Namespace) -> int:
 
 def printed(run: Coroutine[Any, Any, str]) -> int:
     """Print what a command has to say, or in one line why it has not."""
+
+    async def said() -> Judged:
+        return await run, True
+
+    return judged(said())
+
+
+def judged(run: Coroutine[Any, Any, Judged]) -> int:
+    """Print what was found, or in one line why nobody could look. Exit status 1 then, and where it is not sound."""
     try:
-        print(asyncio.run(run))
+        text, sound = asyncio.run(run)
     except PitayaError as error:
         print(f"pitaya: {error} ({error.code})", file=sys.stderr)
         return 1
-    return 0
+    print(text)
+    return 0 if sound else 1
