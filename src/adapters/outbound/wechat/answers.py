@@ -12,6 +12,8 @@ PAID = frozenset({"ORDERPAID", "ORDER_PAID"})
 CLOSED = frozenset({"ORDER_CLOSED", "ORDERCLOSED"})
 REVERSED = frozenset({"ORDER_REVERSED", "ORDERREVERSED"})
 PAYING = frozenset({"USERPAYING", "USER_PAYING"})
+# Of everything that is not an order: a transfer, a share, an application.
+_NOTHING = frozenset({"NOT_FOUND", "RESOURCE_NOT_EXISTS"})
 NO_REFUND = frozenset({"RESOURCE_NOT_EXISTS", "REFUND_NOT_EXIST", "REFUNDNOTEXIST"})
 # A code or a number that serves once: it may be this very payment, whose answer was lost, that has used it.
 USED = frozenset({"AUTH_CODE_INVALID", "AUTH_CODE_ERROR", "OUT_TRADE_NO_USED"}) | PAID
@@ -40,6 +42,11 @@ def content(text: str | bytes) -> Mapping[str, Any]:
 def code_of(answer: Mapping[str, Any]) -> str:
     """The error code of an answer; empty where it has none."""
     return str(answer.get("code") or "")
+
+
+def absent(status: int, answer: Mapping[str, Any], *more: str) -> bool:
+    """Whether WeChat Pay does not know what was asked for. ``more`` are codes that say so of this kind of thing."""
+    return status == 404 and code_of(answer) in _NOTHING.union(more)
 
 
 def accepted(status: int, answer: Mapping[str, Any], *, success: int) -> None:

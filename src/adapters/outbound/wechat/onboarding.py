@@ -26,7 +26,7 @@ _STATES = {
     "APPLYMENT_STATE_FINISHED": ApplymentStatus.FINISHED,
     "APPLYMENT_STATE_CANCELED": ApplymentStatus.CANCELED,
 }
-_ABSENT = frozenset({"RESOURCE_NOT_EXISTS", "APPLYMENT_NOT_EXIST", "NOT_FOUND", "NO_STATEMENT_EXIST"})
+_ABSENT = ("APPLYMENT_NOT_EXIST", "NO_STATEMENT_EXIST")
 
 
 class WechatOnboarding:
@@ -54,7 +54,7 @@ class WechatOnboarding:
     async def query_applyment(self, credential: Credential, code: str) -> ApplymentReport:
         _checked(code)
         status, answer = await self._ask(_provider(credential), lambda wechat: wechat.applyment_query(code))
-        if status == 404 and answers.code_of(answer) in _ABSENT:
+        if answers.absent(status, answer, *_ABSENT):
             return ApplymentReport(status=None)
         answers.accepted(status, answer, success=200)
         if answer.get("business_code") != code:

@@ -15,7 +15,6 @@ from domain.payouts import PayeeKind, PayoutReport, PayoutRequest, PayoutState
 FINISHED = "MCHTRANSFER.BILL.FINISHED"
 _NUMBER = re.compile(r"[0-9A-Za-z]{1,32}")
 _TITLE = 32  # characters
-_ABSENT = frozenset({"NOT_FOUND", "RESOURCE_NOT_EXISTS"})
 # https://pay.weixin.qq.com/doc/v3/merchant/4012716437. TRANSFERING: confirmed, and not done yet.
 _STATES = {
     "ACCEPTED": PayoutState.PENDING,
@@ -67,7 +66,7 @@ class WechatPayouts:
     async def ask(self, access: Access, number: str) -> PayoutReport:
         _checked(access, number)
         status, answer = await self._ask(access, lambda wechat: wechat.mch_transfer_bills_query(out_bill_no=number))
-        if status == 404 and answers.code_of(answer) in _ABSENT:
+        if answers.absent(status, answer):
             return PayoutReport(number=number, state=PayoutState.ABSENT, detail=answers.code_of(answer))
         answers.accepted(status, answer, success=200)
         return _reported(number, answer)

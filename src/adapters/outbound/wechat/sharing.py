@@ -25,7 +25,6 @@ from domain.sharing import (
 
 _NUMBER = re.compile(r"[0-9A-Za-z]{1,64}")
 _ACCOUNT = re.compile(r"[0-9A-Za-z_-]{1,64}")
-_ABSENT = frozenset({"RESOURCE_NOT_EXISTS", "NOT_FOUND"})
 _TYPES = {ReceiverKind.WECHAT_MERCHANT: "MERCHANT_ID", ReceiverKind.WECHAT_OPENID: "PERSONAL_OPENID"}
 _STATES = {"PROCESSING": ShareState.PROCESSING, "FINISHED": ShareState.FINISHED}
 _RESULTS = {"PENDING": PartResult.PENDING, "SUCCESS": PartResult.SUCCEEDED, "CLOSED": PartResult.CLOSED}
@@ -102,7 +101,7 @@ class WechatSharing:
                 request.transaction_id, request.number, sub_mchid=parties.sub_merchant(access)
             ),
         )
-        if status == 404 and answers.code_of(answer) in _ABSENT:
+        if answers.absent(status, answer):
             return ShareReport(number=request.number, state=ShareState.ABSENT)
         answers.accepted(status, answer, success=200)
         return _reported(request.number, answer)
@@ -142,7 +141,7 @@ class WechatSharing:
                 request.share_number, request.number, sub_mchid=parties.sub_merchant(access)
             ),
         )
-        if status == 404 and answers.code_of(answer) in _ABSENT:
+        if answers.absent(status, answer):
             return ReturnReport(number=request.number, state=ReturnState.ABSENT)
         answers.accepted(status, answer, success=200)
         return _returned(request, answer)
