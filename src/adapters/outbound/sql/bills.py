@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from adapters.outbound.sql import bill_rows as rows
 from adapters.outbound.sql import comparison, tables
-from adapters.outbound.sql.statements import Statement, inserting, prepare, updating
+from adapters.outbound.sql.statements import Statement, claiming, inserting, prepare, updating
 from adapters.outbound.sql.transaction import Records, Transaction, stale
 from application.ports.bills import Compared, FundBalance, Moved, Span
 from domain.channels import Mode
@@ -56,20 +56,7 @@ _OPEN_DAY = inserting(
 _DAY = prepare(select(_d).where(*_at_day))
 _LOCK_DAY = prepare(select(_d).where(*_at_day).with_for_update())
 _SAVE_DAY = prepare(update(_d).where(*_at_day).values({name: bindparam(f"new_{name}") for name in _DAY_MOVES}))
-_due = (
-    select(_d.c.account_id, _d.c.day)
-    .where(_d.c.next_at <= bindparam("now"))
-    .order_by(_d.c.next_at, _d.c.account_id, _d.c.day)
-    .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True)
-    .cte("due")
-)
-_CLAIM = prepare(
-    update(_d)
-    .values(next_at=bindparam("retry_at"))
-    .where(_d.c.account_id == _due.c.account_id, _d.c.day == _due.c.day)
-    .returning(*_d.c)
-)
+_CLAIM = claiming(_d, "account_id", "day", returning=_d.c.keys())
 _ADD_FILE = inserting("add_file", _f, rows.FILE, ignoring=["account_id", "day", "kind", "fund", "sha256"])
 _PIECES = prepare(
     select(tables.statement_chunk.c.bytes).where(

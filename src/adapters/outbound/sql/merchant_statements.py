@@ -6,11 +6,11 @@ from datetime import date, datetime
 from typing import IO, Any
 
 import asyncpg
-from sqlalchemy import Date, Text, bindparam, delete, select, union_all, update
+from sqlalchemy import Date, Text, bindparam, delete, select, union_all
 
 from adapters.outbound.sql import tables
 from adapters.outbound.sql.merchant_entries import ENTRIES, NEW_DAYS, WAITS_FOR
-from adapters.outbound.sql.statements import inserting, prepare
+from adapters.outbound.sql.statements import claiming, inserting, prepare
 from adapters.outbound.sql.transaction import Transaction
 from domain.channels import Mode
 from domain.merchant_statements import BALANCES, Entry, MerchantStatement
@@ -28,20 +28,7 @@ def _of(table: Any) -> tuple[Any, ...]:
 
 
 _OPEN = inserting("open_merchant_statement", _d, [*_KEY, "next_at"], ignoring=_KEY)
-_due = (
-    select(*(_d.c[name] for name in _KEY))
-    .where(_d.c.next_at <= bindparam("now"))
-    .order_by(_d.c.next_at, _d.c.day)
-    .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True)
-    .cte("due")
-)
-_CLAIM = prepare(
-    update(_d)
-    .values(next_at=bindparam("retry_at"))
-    .where(*(_d.c[name] == _due.c[name] for name in _KEY))
-    .returning(*(_d.c[name] for name in _KEY))
-)
+_CLAIM = claiming(_d, "day", returning=_KEY)
 _FREEZE = inserting("freeze_merchant_statement", _s, _FROZEN)
 _CLOSE = prepare(delete(_d).where(*_of(_d)))
 _FIND = prepare(select(_s).where(*_of(_s)))

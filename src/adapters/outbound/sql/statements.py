@@ -51,6 +51,26 @@ def prepare(executable: ClauseElement) -> Statement:
     return Statement(str(compiled), tuple(compiled.positiontup or ()), constants)
 
 
+def claiming(table: Table, *order: str, returning: Sequence[str]) -> Statement:
+    """At most ``limit`` rows whose ``next_at`` is not after ``now``, the earliest first and then by ``order``, are put
+    off to ``retry_at`` and are the caller's until then. Rows that others hold are left to them."""
+    keys = [column.name for column in table.primary_key]
+    due = (
+        select(*(table.c[name] for name in keys))
+        .where(table.c.next_at <= bindparam("now"))
+        .order_by(table.c.next_at, *(table.c[name] for name in order))
+        .limit(bindparam("limit"))
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    return prepare(
+        update(table)
+        .values(next_at=bindparam("retry_at"))
+        .where(*(table.c[name] == due.c[name] for name in keys))
+        .returning(*(table.c[name] for name in returning))
+    )
+
+
 Row = Mapping[str, Any]
 
 
