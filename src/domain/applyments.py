@@ -9,7 +9,7 @@ from typing import Any, Self
 from domain.channels import Method, Mode
 from domain.errors import Conflict, InvalidRequest
 from domain.states import Table, step
-from domain.times import rfc3339
+from domain.times import rfc3339, rung
 
 
 class ApplymentStatus(StrEnum):
@@ -137,8 +137,7 @@ class Applyment:
 
     def polled(self, now: datetime) -> Self:
         """The next rung, taken before the channel is asked."""
-        after = timedelta(seconds=LADDER[self.polls]) if self.polls < len(LADDER) else TAIL
-        return replace(self, polls=self.polls + 1, next_at=now + after)
+        return replace(self, polls=self.polls + 1, next_at=now + rung(LADDER, self.polls, TAIL))
 
     def snapshot(self) -> dict[str, Any]:
         """As operators see it: nothing of the form."""

@@ -10,7 +10,7 @@ from domain.choices import Choice
 from domain.events import Event, with_event
 from domain.money import Money
 from domain.states import Table, step
-from domain.times import rfc3339
+from domain.times import rfc3339, rung
 
 
 class AttemptStatus(StrEnum):
@@ -209,8 +209,7 @@ class Attempt:
         """The next rung of the ladder, taken before the query is made: a crash costs one rung, not the attempt."""
         if self.status is not AttemptStatus.REVERSING and self.method.is_barcode:
             return replace(self, polls=self.polls + 1, next_at=now + BARCODE_POLL)
-        step_ = timedelta(seconds=POLL_LADDER[self.polls]) if self.polls < len(POLL_LADDER) else POLL_TAIL
-        next_at = now + step_
+        next_at = now + rung(POLL_LADDER, self.polls, POLL_TAIL)
         endless = self.status is AttemptStatus.REVERSING  # what is not undone for certain is never left alone
         ends = not endless and next_at > self.expires_at + POLL_END
         return replace(self, polls=self.polls + 1, next_at=None if ends else next_at)

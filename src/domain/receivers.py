@@ -10,7 +10,7 @@ from domain.errors import InvalidRequest
 from domain.events import Event, with_event
 from domain.sharing import ReceiverAccount, ReceiverKind, Relation
 from domain.states import Table, step
-from domain.times import rfc3339
+from domain.times import rfc3339, rung
 
 # Seconds between one try and the next; afterwards hourly.
 LADDER = (15, 60, 300, 900)
@@ -133,8 +133,7 @@ class Receiver:
 
     def polled(self, now: datetime) -> Self:
         """The next rung, taken before the channel is told."""
-        step_ = timedelta(seconds=LADDER[self.polls]) if self.polls < len(LADDER) else TAIL
-        return replace(self, polls=self.polls + 1, next_at=now + step_)
+        return replace(self, polls=self.polls + 1, next_at=now + rung(LADDER, self.polls, TAIL))
 
     def snapshot(self) -> dict[str, Any]:
         """The receiver as merchants see it."""

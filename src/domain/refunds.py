@@ -15,7 +15,7 @@ from domain.payments import ChannelPayment
 from domain.redirections import Destination, Redirection
 from domain.states import Table, step
 from domain.taken_back import TakenBack
-from domain.times import rfc3339
+from domain.times import rfc3339, rung
 
 
 class RefundStatus(StrEnum):
@@ -261,8 +261,7 @@ class Refund:
 
     def polled(self, now: datetime) -> Self:
         """The next rung of the ladder, taken before the channel is asked: a crash costs one rung, not the refund."""
-        step_ = timedelta(seconds=LADDER[self.polls]) if self.polls < len(LADDER) else TAIL
-        return replace(self, polls=self.polls + 1, next_at=now + step_)
+        return replace(self, polls=self.polls + 1, next_at=now + rung(LADDER, self.polls, TAIL))
 
     def snapshot(self) -> dict[str, Any]:
         """The refund as merchants see it, in the API and in events. Amounts in minor units, times RFC 3339."""

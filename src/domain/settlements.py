@@ -11,7 +11,7 @@ from domain.ledger import PLATFORM, Account, AccountKind
 from domain.merchants import BankAccount
 from domain.money import Money
 from domain.states import Table, step
-from domain.times import rfc3339
+from domain.times import rfc3339, rung
 
 
 class SettlementStatus(StrEnum):
@@ -178,8 +178,7 @@ class Settlement:
 
     def polled(self, now: datetime) -> Self:
         """The next rung of the ladder, taken before anybody is asked: a crash costs one rung, not the payout."""
-        pause = timedelta(seconds=LADDER[self.polls]) if self.polls < len(LADDER) else TAIL
-        return replace(self, polls=self.polls + 1, next_at=now + pause)
+        return replace(self, polls=self.polls + 1, next_at=now + rung(LADDER, self.polls, TAIL))
 
     def snapshot(self) -> dict[str, Any]:
         """The settlement as merchants see it, in the API and in events. Amounts in minor units, times RFC 3339."""

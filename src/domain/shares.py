@@ -14,7 +14,7 @@ from domain.orders import Order, OrderStatus
 from domain.payments import ChannelPayment
 from domain.sharing import AskedPart, PartReport, PartResult, ReceiverKind, ShareRequest
 from domain.states import Table, step
-from domain.times import rfc3339
+from domain.times import rfc3339, rung
 
 
 class ShareStatus(StrEnum):
@@ -186,8 +186,7 @@ class Share:
 
     def polled(self, now: datetime) -> Self:
         """The next rung of the ladder, taken before the channel is asked."""
-        step_ = timedelta(seconds=LADDER[self.polls]) if self.polls < len(LADDER) else TAIL
-        return replace(self, polls=self.polls + 1, next_at=now + step_)
+        return replace(self, polls=self.polls + 1, next_at=now + rung(LADDER, self.polls, TAIL))
 
     def snapshot(self) -> dict[str, Any]:
         """The share as merchants see it. Amounts in minor units, times RFC 3339."""
