@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from application.ports.channels import PayoutRails
 from application.ports.settling import Workdays
 from application.ports.storage import AlreadyExists, UnitOfWorkFactory
 from application.ports.world import Clock, Ids
 from domain.actors import Actor, changed
-from domain.errors import Conflict
+from domain.errors import Conflict, InvalidRequest
 from domain.releases import Hold
 from domain.settlement_rules import SettlementRule
 from domain.settlements import Rail
@@ -18,6 +19,7 @@ class KeepSettlementRules:
     """``set`` takes the whole rule. Other risk days hold for everything that is not released yet."""
 
     unit_of_work: UnitOfWorkFactory
+    rails: PayoutRails
     workdays: Workdays
     clock: Clock
     ids: Ids
@@ -28,12 +30,20 @@ class KeepSettlementRules:
             return await uow.settlement_rules.of(merchant_id)
 
     async def set(self, actor: Actor, wanted: SettlementRule) -> SettlementRule:
-        """Raises NotFound for a merchant, or a channel account as the source, that does not exist."""
+        """Raises NotFound for a merchant, or a channel account as the source, that does not exist, and InvalidRequest
+        for an account that this rail could pay nobody from."""
         now = self.clock.now()
         async with self.unit_of_work() as uow:
             await uow.merchants.get(wanted.merchant_id)
             if wanted.source.rail is not Rail.MANUAL:
-                await uow.accounts.access(wanted.source.owner)
+                access = await uow.accounts.access(wanted.source.owner)
+                if access.account.channel != wanted.source.rail.value:
+                    raise InvalidRequest(
+                        f"this account is none of {wanted.source.rail}",
+                        code="settlement_rule_invalid",
+                        pointer="/source",
+                    )
+                self.rails[access.account.channel].offered(access)
             before = await uow.settlement_rules.lock(wanted.merchant_id)
             after = replace(wanted, revision=before.revision + 1).scheduled(now, self.workdays.is_workday)
             await uow.settlement_rules.save(after)

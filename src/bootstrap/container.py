@@ -311,7 +311,7 @@ class Container(containers.DeclarativeContainer):
     release_payment = providers.Factory(ReleasePayment, unit_of_work, workdays, clock)
     find_settlement = providers.Factory(FindSettlement, unit_of_work)
     settle = providers.Factory(Settle, unit_of_work, propose, clock, ids)
-    keep_settlement_rules = providers.Factory(KeepSettlementRules, unit_of_work, workdays, clock, ids)
+    keep_settlement_rules = providers.Factory(KeepSettlementRules, unit_of_work, rails, workdays, clock, ids)
     keep_holds = providers.Factory(KeepHolds, unit_of_work, clock, ids)
     run_statement_day = providers.Factory(RunStatementDay, unit_of_work, clock, ids, hints)
     # Whole days at once: a pool of their own, so that nobody waits behind them.

@@ -90,11 +90,15 @@ async def _kept(container: Container, path: Path) -> DemoMerchant | None:
     return merchant
 
 
-async def register(sandbox: httpx.AsyncClient, alipay_public_key: str, wechat_public_key: str) -> dict[str, Any]:
-    """Hand our public keys to the sandbox, as one does in the channels' consoles. Returns the channels' keys."""
+async def register(
+    sandbox: httpx.AsyncClient, alipay_public_key: str, wechat_public_key: str, *, certificates: bool = False
+) -> dict[str, Any]:
+    """Hand our public keys to the sandbox, as one does in the channels' consoles. Returns the channels' keys, and with
+    ``certificates`` the files of Alipay's certificate mode."""
     app = {"app_id": ALIPAY_APP, "seller_id": ALIPAY_SELLER, "public_key": alipay_public_key}
+    mode = {"certificates": True} if certificates else {}
     mch = {"mchid": WECHAT_MCHID, "appid": WECHAT_APP, "public_key": wechat_public_key}
-    return await _register(sandbox, app, mch)
+    return await _register(sandbox, app | mode, mch)
 
 
 async def register_direct(sandbox: httpx.AsyncClient, alipay_public_key: str, wechat_public_key: str) -> dict[str, Any]:
@@ -104,7 +108,7 @@ async def register_direct(sandbox: httpx.AsyncClient, alipay_public_key: str, we
     return await _register(sandbox, app, mch)
 
 
-async def _register(sandbox: httpx.AsyncClient, app: dict[str, str], mch: dict[str, str]) -> dict[str, Any]:
+async def _register(sandbox: httpx.AsyncClient, app: dict[str, Any], mch: dict[str, str]) -> dict[str, Any]:
     alipay = await sandbox.post("/control/alipay/apps", json=app)
     rest = {"serial_no": WECHAT_SERIAL, "apiv3_key": APIV3_KEY, "secrets": {mch["appid"]: APP_SECRET}}
     wechat = await sandbox.post("/control/wechat/merchants", json=mch | rest)
@@ -180,14 +184,15 @@ def _accounts(
 async def open_merchant_at(container: Container, sandbox: httpx.AsyncClient) -> DemoMerchant:
     """A merchant whose platform accounts live at this sandbox, in test mode."""
     (alipay_key, alipay_public), (wechat_key, wechat_public) = key_pair(), key_pair()
-    theirs = await register(sandbox, alipay_public, wechat_public)
+    theirs = await register(sandbox, alipay_public, wechat_public, certificates=True)
+    certified = ("app_certificate", "alipay_certificate", "alipay_root_certificate")
     accounts = (
         NewAccount(
             channel=Channel.ALIPAY,
             app_id=ALIPAY_APP,
             payee=ALIPAY_SELLER,
             methods=frozenset(method for method in Method if method.channel is Channel.ALIPAY),
-            public={"alipay_public_key": theirs["alipay_public_key"]},
+            public={name: theirs[name] for name in certified},
             secrets={"app_private_key": alipay_key},
             cost_rate=COST_RATE,
         ),

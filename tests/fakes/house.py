@@ -158,7 +158,7 @@ class House:
         self.follow_applyments = FollowApplyments(unit_of_work, {Channel.WECHAT: self.onboarding}, vault, clock, ids)
         self.check_due_refunds = CheckDueRefunds(unit_of_work, self.check_refund, clock)
         self.find_refund = FindRefund(unit_of_work)
-        rails = {channel: fake.payouts for channel, fake in channels.items()}
+        rails = self.rails = {channel: fake.payouts for channel, fake in channels.items()}
         self.confirm_payout = ConfirmPayout(clock)
         self.pay_out = PayOut(
             unit_of_work, rails, self.confirm_payout, vault, clock, hints, "https://pay.example/notices"

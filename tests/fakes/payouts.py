@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from domain.channels import Access, Channel
-from domain.errors import ChannelRejected
+from domain.errors import ChannelRejected, InvalidRequest
 from domain.money import Money
 from domain.payouts import PayeeKind, PayoutReport, PayoutRequest, PayoutState
 
@@ -35,9 +35,14 @@ class FakePayouts:
         alipay = frozenset({PayeeKind.ALIPAY_USER, PayeeKind.ALIPAY_LOGIN, PayeeKind.ALIPAY_OPEN})
         self.kinds = frozenset({PayeeKind.WECHAT_OPENID}) if self.confirmed else alipay
         self.charge = Money(0)
+        self.missing: str | None = None  # what its credential lacks to pay out
         self.first: PayoutState | None = None  # what the next one is said to be, in place of the channel's way
         self._payouts: dict[str, _Payout] = {}
         self.on_payout: Callable[[str, Access], None] = lambda _number, _access: None
+
+    def offered(self, access: Access) -> None:
+        if self.missing:
+            raise InvalidRequest(f"{access.credential.id} pays nobody", code=self.missing, pointer="/source")
 
     async def pay(self, access: Access, request: PayoutRequest) -> PayoutReport:
         fault = await self._channel._hear("payout", request.number)

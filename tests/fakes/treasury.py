@@ -80,7 +80,7 @@ class Treasury:
         self.settle_due = SettleDueMerchants(unit_of_work, self.settle, self.workdays, clock)
         self.decide = DecideProposal(unit_of_work, executors, clock, ids, decliners)
         self.expire = ExpireProposals(unit_of_work, clock, ids, decliners)
-        self.rules = KeepSettlementRules(unit_of_work, self.workdays, clock, ids)
+        self.rules = KeepSettlementRules(unit_of_work, house.rails, self.workdays, clock, ids)
         self.holds = KeepHolds(unit_of_work, clock, ids)
         self.propose_remedy = ProposeRemedy(unit_of_work, propose)
         self.close_matched = CloseMatchedDays(unit_of_work, self.close)

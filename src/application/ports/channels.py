@@ -80,6 +80,11 @@ class Payouts(Protocol):
     fund: str
     kinds: frozenset[PayeeKind]
 
+    def offered(self, access: Access) -> None:
+        """Raises InvalidRequest, naming what is missing, for a credential that the channel would let pay nobody: said
+        where the rail is chosen, not when money is due."""
+        ...
+
     async def pay(self, access: Access, request: PayoutRequest) -> PayoutReport:
         """Repeating the same request is harmless: the number decides. A refusal says nothing about an earlier request
         with this number: what became of that one is asked."""

@@ -285,6 +285,21 @@ async def test_a_source_that_does_not_exist_is_refused(merchant: OpenedMerchant,
         await treasury.rule(merchant, source=Source(Rail.ALIPAY, "cha_none", "BASIC"))
 
 
+@pytest.mark.parametrize("missing", ["certificate_mode_required", "transfer_scene_missing"])
+async def test_a_source_whose_credential_could_pay_nobody_is_refused_at_once(
+    house: House, merchant: OpenedMerchant, treasury: Treasury, missing: str
+) -> None:
+    account = next(each for each in house.database.tables.accounts.committed.values() if each.channel == "alipay")
+    house.alipay.payouts.missing = missing
+    with pytest.raises(InvalidRequest) as caught:
+        await treasury.rule(merchant, source=Source(Rail.ALIPAY, account.id, "BASIC"))
+    assert (caught.value.code, caught.value.pointer) == (missing, "/source")
+    house.alipay.payouts.missing = None
+    assert (await treasury.rule(merchant, source=Source(Rail.ALIPAY, account.id, "BASIC"))).source.owner == account.id
+    with pytest.raises(InvalidRequest, match="none of wechat"):
+        await treasury.rule(merchant, source=Source(Rail.WECHAT, account.id, "OPERATION"))
+
+
 # ── What the payout will post ────────────────────────────────────────────────────────────────────────────────────────
 
 

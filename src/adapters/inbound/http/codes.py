@@ -148,6 +148,7 @@ TITLES: dict[str, Title] = {
     "payout_not_exportable": Title("This payout is not one for a bank file", "该打款不能导出银行文件"),
     "payout_end_unfit": Title("This payout cannot have ended so", "该打款的状态不允许登记此结果"),
     "payout_not_cancellable": Title("This payout cannot be taken back", "该打款已无法撤回"),
+    "certificate_mode_required": Title("Alipay wants certificate mode for transfers", "支付宝转账须使用公钥证书模式"),
     "payouts_not_offered": Title("This account cannot pay out", "该通道账户不支持打款"),
     "transfer_scene_missing": Title("The transfer scene is not set up", "未配置转账场景"),
     "refund_too_soon": Title("The channel wants a minute between two refunds", "两次退款间隔过短，请一分钟后重试"),

@@ -6,7 +6,7 @@ from typing import Any
 from adapters.outbound.alipay.refusals import NO_TRANSFER, refunded, sub_code
 from adapters.outbound.alipay.reports import Unreadable, amount, instant
 from domain.channels import Access
-from domain.errors import ChannelRejected, OutcomeUnknown
+from domain.errors import ChannelRejected, InvalidRequest, OutcomeUnknown
 from domain.money import Money
 from domain.payouts import PayeeKind, PayoutReport, PayoutRequest, PayoutState
 
@@ -42,6 +42,15 @@ class AlipayPayouts:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
+
+    def offered(self, access: Access) -> None:
+        # With bare keys its gateway answers isv.missing-app-cert-sn to whatever spends money this way.
+        if "app_certificate" not in access.credential.public:
+            raise InvalidRequest(
+                "Alipay wants certificate mode (公钥证书) for transfers",
+                code="certificate_mode_required",
+                pointer="/source",
+            )
 
     async def pay(self, access: Access, request: PayoutRequest) -> PayoutReport:
         payee = {"identity": request.payee, "identity_type": _IDENTITIES[request.kind], "name": request.name}

@@ -43,6 +43,13 @@ class WechatPayouts:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
+    def offered(self, access: Access) -> None:
+        try:
+            _of_a_merchant(access)
+            _scene(access)
+        except (ChannelRejected, ChannelUnavailable) as missing:
+            raise InvalidRequest(str(missing), code=missing.code, pointer="/source") from missing
+
     async def pay(self, access: Access, request: PayoutRequest) -> PayoutReport:
         """The same number again gives the bill as it stands, with another package_info while it waits."""
         _checked(access, request.number)
@@ -115,6 +122,10 @@ def _reported(number: str, answer: Mapping[str, Any]) -> PayoutReport:
 def _checked(access: Access, number: str) -> None:
     if not _NUMBER.fullmatch(number):
         raise InvalidRequest("not a number that WeChat Pay takes as we send it", code="number_invalid")
+    _of_a_merchant(access)
+
+
+def _of_a_merchant(access: Access) -> None:
     if access.credential.provider is not None:
         # Sub-merchants pay over paths of their own, which the SDK does not have.
         raise ChannelRejected("a service provider's account pays nobody out", code="payouts_not_offered")

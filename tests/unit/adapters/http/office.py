@@ -165,7 +165,7 @@ class Office:
             propose_settlement=ProposeSettlement(unit_of_work, self.propose),
             settle=Settle(unit_of_work, self.propose, clock, ids),
             find_settlement=FindSettlement(unit_of_work),
-            keep_settlement_rules=KeepSettlementRules(unit_of_work, FakeWorkdays(), clock, ids),
+            keep_settlement_rules=KeepSettlementRules(unit_of_work, house.rails, FakeWorkdays(), clock, ids),
             keep_holds=KeepHolds(unit_of_work, clock, ids),
             propose_receiver=ProposeReceiver(unit_of_work, self.propose, clock, ids),
             remove_receiver=RemoveReceiver(unit_of_work, clock, ids),
