@@ -40,22 +40,23 @@ class Life:
     digest: str = ""
 
 
-def live(seed: int, sabotage: Sabotage | None = None) -> Life:
-    """Run one life to its end. Time is virtual; hours of it take milliseconds."""
+def live(seed: int, sabotage: Sabotage | None = None, *, going_on: float = _GO_ON) -> Life:
+    """Run one life to its end; so many of one have days after the sale. Time is virtual; hours of it take
+    milliseconds."""
     loop = SeededLoop(seed)
     asyncio.set_event_loop(loop)
     try:
-        return loop.run_until_complete(_live(seed, sabotage))
+        return loop.run_until_complete(_live(seed, sabotage, going_on))
     finally:
         asyncio.set_event_loop(None)
         loop.close()
 
 
-async def _live(seed: int, sabotage: Sabotage | None) -> Life:
+async def _live(seed: int, sabotage: Sabotage | None, going_on: float) -> Life:
     world, journal = World(seed, sabotage), Journal()
     life = Life(seed, counts=world.counts)
     try:
-        await _run(world, journal, life)
+        await _run(world, journal, life, going_on)
     except Exception as error:  # noqa: BLE001 - whatever ends a life, its seed has to be told
         life.complaints.append("".join(traceback.format_exception(error)))
     finally:
@@ -68,7 +69,7 @@ async def _live(seed: int, sabotage: Sabotage | None) -> Life:
     return life
 
 
-async def _run(world: World, journal: Journal, life: Life) -> None:
+async def _run(world: World, journal: Journal, life: Life, going_on: float) -> None:
     chance, house = world.chance, world.house
     merchants = [
         await house.merchant(
@@ -102,7 +103,7 @@ async def _run(world: World, journal: Journal, life: Life) -> None:
     await _pass_until_nothing_is_due(world)
     await banks.done()
     await _pass_until_nothing_is_due(world)
-    if chance.random() < _GO_ON:
+    if chance.random() < going_on:
         await _go_on(world, journal, merchants, banks, life)
     life.complaints += await _breaches(world, "at the end")
     life.complaints += _verdict(world, journal)

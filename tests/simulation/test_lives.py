@@ -9,6 +9,7 @@ import pytest
 
 from tests.simulation.life import live
 from tests.simulation.planted import PLANTED
+from tests.simulation.planted_afterwards import PLANTED_AFTERWARDS
 from tests.simulation.run import Tally, report
 from tests.simulation.world import Sabotage
 
@@ -68,8 +69,9 @@ def test_one_seed_is_one_life_in_another_process_too() -> None:
 
 @pytest.mark.parametrize(("sabotage", "words"), PLANTED.items(), ids=lambda value: getattr(value, "__name__", ""))
 def test_a_planted_fault_is_found_within_a_few_hundred_lives(sabotage: Sabotage, words: str) -> None:
+    going_on = float(sabotage in PLANTED_AFTERWARDS)  # no other is to be found there
     for seed in range(MOST_TO_FIND):
-        if any(words in complaint for complaint in live(seed, sabotage).complaints):
+        if any(words in complaint for complaint in live(seed, sabotage, going_on=going_on).complaints):
             return
     pytest.fail(f"{MOST_TO_FIND} lives have not noticed")
 
