@@ -60,8 +60,8 @@ WORDS = f"""e AS ({EVENT} SELECT each.id, type, object_id, merchant_id, mode, $1
    ($3::text, 'order.paid', order_id, placed, true)) AS each (id, type, object_id, data, announced)
   RETURNING id, announced),
  b AS (INSERT INTO outbox (event_id) SELECT id FROM e WHERE announced)
- INSERT INTO notice (account_id, notice_id, kind, body, outcome, received_at)
- SELECT account_id, $4::text, 'trade_status_sync', $5::bytea, 'confirmed', $1::timestamptz FROM f"""
+ INSERT INTO notice (account_id, notice_id, kind, body, headers, outcome, received_at)
+ SELECT account_id, $4::text, 'trade_status_sync', $5::bytea, '{{}}', 'confirmed', $1::timestamptz FROM f"""
 CONFIRM = f"WITH f AS ({FOUND}), {MONEY}, {shifted(WORDS, 11)}"
 AGAIN = f"WITH f AS ({FOUND.partition(' AND a.status')[0]}), "
 MONEY3, WORDS3 = f"{AGAIN}{MONEY} SELECT 1", f"{AGAIN}{shifted(WORDS, 2)}"

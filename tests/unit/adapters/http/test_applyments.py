@@ -171,6 +171,9 @@ async def test_an_image_goes_to_the_channel_and_stays_nowhere(office: Office) ->
         wrong = body | {"name": name, "content": base64.b64encode(content).decode()}
         refused = await mina.call("POST", "/channel_images", wrong)
         assert refused.status_code in (413, 422), refused.text
+    for text in ("not base64!", "图片", "\U0004e7b8\xf0y"):
+        refused = await mina.call("POST", "/channel_images", body | {"content": text})
+        assert (refused.status_code, refused.json()["code"]) == (422, "image_invalid"), refused.text
     assert len(office.house.onboarding.images) == 1
 
 

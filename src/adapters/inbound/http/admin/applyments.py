@@ -1,7 +1,6 @@
 """/admin/v1: merchants become sub-merchants of ours at WeChat Pay (特约商户进件)."""
 
 import base64
-import binascii
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -73,7 +72,7 @@ class ImageBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     def image(self) -> bytes:
         try:
             return base64.b64decode(self.content, validate=True)
-        except binascii.Error:
+        except ValueError:  # binascii.Error, or a plain one where it is not even ASCII
             raise InvalidRequest("not base64", code="image_invalid", pointer="/content") from None
 
 
