@@ -12,17 +12,26 @@ KEPT_AT_MOST = 1_000
 
 
 class Recent(Generic[K, V]):
-    """For configuration alone: a change of it is seen a second late. What is not there is looked for each time."""
+    """For configuration alone: a change of it is seen a second late. What is not there is looked for each time.
+
+    One caller reads it again when half of that time is over, so that at its end not all of them do at once.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[K, tuple[datetime, V]] = {}
+        self._renewed: set[K] = set()
 
     async def get(self, key: K, now: datetime, read: Callable[[K], Awaitable[V | None]]) -> V | None:
         """What ``read`` said of this key less than a second ago, or says now."""
         at, value = self._kept.get(key, (None, None))
         if at is not None and at <= now < at + KEPT_FOR:
-            return value
-        value = await read(key)
+            if now < at + KEPT_FOR / 2 or key in self._renewed:
+                return value
+            self._renewed.add(key)
+        try:
+            value = await read(key)
+        finally:
+            self._renewed.discard(key)
         if value is None:
             self._kept.pop(key, None)
             return None

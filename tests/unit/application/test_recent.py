@@ -1,5 +1,6 @@
 """What is remembered for a second, and what never is."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ import pytest
 from application.open_merchant import OpenedMerchant
 from application.recent import KEPT_AT_MOST, KEPT_FOR, Recent
 from domain.channels import Channel, Method
-from domain.errors import NotFound, Unauthenticated
+from domain.errors import DatabaseUnavailable, NotFound, Unauthenticated
 from domain.merchants import key_digest
 from tests.fakes.clock import FakeClock
 from tests.fakes.house import PEPPER, House, caller
@@ -26,14 +27,49 @@ class Book:
         return self.content.get(key)
 
 
-async def test_what_was_found_is_read_once_a_second(clock: FakeClock) -> None:
+async def test_what_was_found_is_read_again_in_half_a_second(clock: FakeClock) -> None:
     book, recent = Book(), Recent[str, str]()
     book.content["a"] = "first"
     assert await recent.get("a", clock.now(), book.look_up) == "first"
     book.content["a"] = "second"
-    assert await recent.get("a", clock.now() + KEPT_FOR - timedelta(milliseconds=1), book.look_up) == "first"
+    assert await recent.get("a", clock.now() + KEPT_FOR / 2 - timedelta(milliseconds=1), book.look_up) == "first"
     assert book.read == ["a"]
-    assert await recent.get("a", clock.now() + KEPT_FOR, book.look_up) == "second"
+    assert await recent.get("a", clock.now() + KEPT_FOR / 2, book.look_up) == "second"
+
+
+async def test_one_of_many_callers_reads_it_again_and_the_others_do_not_wait(clock: FakeClock) -> None:
+    book, recent, gate = Book(), Recent[str, str](), asyncio.Event()
+    book.content["a"] = "first"
+    await recent.get("a", clock.now(), book.look_up)
+    book.content["a"] = "second"
+
+    async def slowly(key: str) -> str | None:
+        await gate.wait()
+        return await book.look_up(key)
+
+    later = clock.now() + KEPT_FOR - timedelta(milliseconds=1)
+    renewing = asyncio.create_task(recent.get("a", later, slowly))
+    await asyncio.sleep(0)
+    assert [await recent.get("a", later, slowly) for _ in range(3)] == ["first"] * 3
+    past = asyncio.create_task(recent.get("a", clock.now() + KEPT_FOR, slowly))
+    await asyncio.sleep(0)
+    assert not past.done(), "what is a second old is believed no longer, whoever is reading it"
+    gate.set()
+    assert [await renewing, await past] == ["second", "second"]
+
+
+async def test_a_reading_that_failed_is_tried_again_by_the_next(clock: FakeClock) -> None:
+    book, recent = Book(), Recent[str, str]()
+    book.content["a"] = "first"
+    await recent.get("a", clock.now(), book.look_up)
+
+    async def broken(_: str) -> str | None:
+        raise DatabaseUnavailable("away")
+
+    with pytest.raises(DatabaseUnavailable):
+        await recent.get("a", clock.now() + KEPT_FOR / 2, broken)
+    book.content["a"] = "second"
+    assert await recent.get("a", clock.now() + KEPT_FOR / 2, book.look_up) == "second"
 
 
 async def test_what_is_not_there_is_looked_for_each_time(clock: FakeClock) -> None:

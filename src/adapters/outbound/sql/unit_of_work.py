@@ -1,9 +1,10 @@
 """The unit of work on PostgreSQL: one Transaction, shared by a repository for each aggregate."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -55,58 +56,77 @@ from application.ports import (
 )
 from application.ports.applyments import Applyments
 
+T = TypeVar("T")
+
 _open_units: ContextVar[int] = ContextVar("open_units", default=0)
 
 
-@dataclass(slots=True)
+class _Repository(Generic[T]):
+    """One repository of a unit, made when it is first asked for: a unit uses three of them."""
+
+    def __init__(self, make: Callable[[Transaction], T]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, unit: "SqlUnitOfWork", owner: type) -> T:
+        made = self._make(unit.tx)
+        unit.__dict__[self._name] = made  # found before us from now on
+        return made
+
+
 class SqlUnitOfWork:
     """What a use case sees between ``async with`` and its end."""
 
-    merchants: configuration.Merchants
-    keys: configuration.ApiKeys
-    products: configuration.Products
-    pricings: configuration.Pricings
-    limits: configuration.Limits
-    accounts: configuration.Accounts
-    credentials: configuration.Credentials
-    health: configuration.AccountHealth
-    orders: storage.Orders
-    attempts: storage.Attempts
-    payments: storage.Payments
-    suspense: storage.Suspense
-    refunds: storage.Refunds
-    release_days: settling.ReleaseDays
-    releases: settling.Releases
-    holds: settling.Holds
-    settlement_rules: settling.SettlementRules
-    settlements: settling.Settlements
-    sweeps: settling.Sweeps
-    receivers: sharing.Receivers
-    invoices: invoices.Invoices
-    shares: sharing.Shares
-    share_returns: sharing.ShareReturns
-    ledger: storage.Ledger
-    entries: storage.AccountEntries
-    closings: closings.Closings
-    notices: storage.Notices
-    outbox: storage.Outbox
-    events: storage.Events
-    endpoints: storage.Endpoints
-    deliveries: storage.Deliveries
-    circuits: storage.Circuits
-    idempotency: storage.IdempotentCalls
-    codes: storage.Codes
-    applyments: Applyments
-    audit: people.Audit
-    chain: people.AuditChain
-    bills: bills.Bills
-    merchant_statements: merchant_statements.MerchantStatements
-    users: people.Users
-    sessions: people.Sessions
-    service_tokens: people.ServiceTokens
-    roles: people.Roles
-    throttles: people.Throttles
-    proposals: people.Proposals
+    merchants = _Repository[configuration.Merchants](SqlMerchants)
+    keys = _Repository[configuration.ApiKeys](SqlApiKeys)
+    products = _Repository[configuration.Products](SqlProducts)
+    pricings = _Repository[configuration.Pricings](SqlPricings)
+    limits = _Repository[configuration.Limits](SqlLimits)
+    accounts = _Repository[configuration.Accounts](SqlAccounts)
+    credentials = _Repository[configuration.Credentials](SqlCredentials)
+    health = _Repository[configuration.AccountHealth](SqlAccountHealth)
+    orders = _Repository[storage.Orders](SqlOrders)
+    attempts = _Repository[storage.Attempts](SqlAttempts)
+    payments = _Repository[storage.Payments](SqlPayments)
+    suspense = _Repository[storage.Suspense](SqlSuspense)
+    refunds = _Repository[storage.Refunds](SqlRefunds)
+    release_days = _Repository[settling.ReleaseDays](SqlReleaseDays)
+    releases = _Repository[settling.Releases](SqlReleases)
+    holds = _Repository[settling.Holds](SqlHolds)
+    settlement_rules = _Repository[settling.SettlementRules](SqlSettlementRules)
+    settlements = _Repository[settling.Settlements](SqlSettlements)
+    sweeps = _Repository[settling.Sweeps](SqlSweeps)
+    receivers = _Repository[sharing.Receivers](SqlReceivers)
+    invoices = _Repository[invoices.Invoices](SqlInvoices)
+    shares = _Repository[sharing.Shares](SqlShares)
+    share_returns = _Repository[sharing.ShareReturns](SqlShareReturns)
+    entries = _Repository[storage.AccountEntries](SqlAccountEntries)
+    closings = _Repository[closings.Closings](SqlClosings)
+    notices = _Repository[storage.Notices](SqlNotices)
+    outbox = _Repository[storage.Outbox](SqlOutbox)
+    events = _Repository[storage.Events](SqlEvents)
+    endpoints = _Repository[storage.Endpoints](SqlEndpoints)
+    deliveries = _Repository[storage.Deliveries](SqlDeliveries)
+    circuits = _Repository[storage.Circuits](SqlCircuits)
+    idempotency = _Repository[storage.IdempotentCalls](SqlIdempotentCalls)
+    codes = _Repository[storage.Codes](SqlCodes)
+    applyments = _Repository[Applyments](SqlApplyments)
+    audit = _Repository[people.Audit](SqlAudit)
+    chain = _Repository[people.AuditChain](SqlAuditChain)
+    bills = _Repository[bills.Bills](SqlBills)
+    merchant_statements = _Repository[merchant_statements.MerchantStatements](SqlMerchantStatements)
+    users = _Repository[people.Users](SqlUsers)
+    sessions = _Repository[people.Sessions](SqlSessions)
+    service_tokens = _Repository[people.ServiceTokens](SqlServiceTokens)
+    roles = _Repository[people.Roles](SqlRoles)
+    throttles = _Repository[people.Throttles](SqlThrottles)
+    proposals = _Repository[people.Proposals](SqlProposals)
+
+    def __init__(self, tx: Transaction, ledger: SqlLedger) -> None:
+        self.tx = tx
+        self.ledger: storage.Ledger = ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +142,7 @@ class SqlDatabase:
         tx, opened = Transaction(self.engine), set[int]()
         _open_units.set(_open_units.get() + 1)
         try:
-            yield self._unit(tx, opened)
+            yield SqlUnitOfWork(tx, SqlLedger(tx, self.known_accounts, opened))
             await tx.commit()
             self.known_accounts.update(opened)
         finally:
@@ -133,52 +153,3 @@ class SqlDatabase:
     def open_here() -> bool:
         """Whether this task is inside a unit of work: no channel or merchant may be called then."""
         return _open_units.get() > 0
-
-    def _unit(self, tx: Transaction, opened: set[int]) -> storage.UnitOfWork:
-        return SqlUnitOfWork(
-            merchants=SqlMerchants(tx),
-            keys=SqlApiKeys(tx),
-            products=SqlProducts(tx),
-            pricings=SqlPricings(tx),
-            limits=SqlLimits(tx),
-            accounts=SqlAccounts(tx),
-            credentials=SqlCredentials(tx),
-            health=SqlAccountHealth(tx),
-            orders=SqlOrders(tx),
-            attempts=SqlAttempts(tx),
-            payments=SqlPayments(tx),
-            suspense=SqlSuspense(tx),
-            refunds=SqlRefunds(tx),
-            release_days=SqlReleaseDays(tx),
-            releases=SqlReleases(tx),
-            holds=SqlHolds(tx),
-            settlement_rules=SqlSettlementRules(tx),
-            settlements=SqlSettlements(tx),
-            sweeps=SqlSweeps(tx),
-            receivers=SqlReceivers(tx),
-            invoices=SqlInvoices(tx),
-            shares=SqlShares(tx),
-            share_returns=SqlShareReturns(tx),
-            ledger=SqlLedger(tx, self.known_accounts, opened),
-            entries=SqlAccountEntries(tx),
-            closings=SqlClosings(tx),
-            notices=SqlNotices(tx),
-            outbox=SqlOutbox(tx),
-            events=SqlEvents(tx),
-            endpoints=SqlEndpoints(tx),
-            deliveries=SqlDeliveries(tx),
-            circuits=SqlCircuits(tx),
-            idempotency=SqlIdempotentCalls(tx),
-            codes=SqlCodes(tx),
-            applyments=SqlApplyments(tx),
-            audit=SqlAudit(tx),
-            chain=SqlAuditChain(tx),
-            bills=SqlBills(tx),
-            merchant_statements=SqlMerchantStatements(tx),
-            users=SqlUsers(tx),
-            sessions=SqlSessions(tx),
-            service_tokens=SqlServiceTokens(tx),
-            roles=SqlRoles(tx),
-            throttles=SqlThrottles(tx),
-            proposals=SqlProposals(tx),
-        )
