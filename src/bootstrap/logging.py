@@ -36,6 +36,10 @@ _SECRET_TEXT = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 
+# Every secret in a short text has one of these in it. Most words of a line have none, and looking closer takes longer.
+_SHORT = 100
+_SIGN = re.compile(r"[\s:=]|(?:pty|whsec)_", re.IGNORECASE)
+
 # Libraries that say too much: httpx logs every URL with its query, Celery a line for each message.
 _QUIETER = ("httpx", "httpcore", "asyncio", "celery", "kombu", "amqp", "aiohttp.access")
 
@@ -91,10 +95,10 @@ def _clean(key: object, value: Any) -> Any:
     if isinstance(key, str) and value is not None and _sounds_secret(key):
         return MASK
     match value:
-        case None | bool() | int() | float():
-            return value
         case str():
             return _clean_text(value)
+        case None | bool() | int() | float():
+            return value
         case Mapping():
             return {_clean_name(str(inner)): _clean(inner, item) for inner, item in value.items()}
         case list() | tuple() | set() | frozenset():
@@ -116,6 +120,8 @@ def _clean_name(name: str) -> str:
 
 
 def _clean_text(text: str) -> str:
+    if len(text) <= _SHORT and not _SIGN.search(text):
+        return text
     return _SECRET_TEXT.sub(lambda found: (found["name"] or "") + MASK, text)
 
 

@@ -13,8 +13,10 @@ import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bootstrap.logging import configure
+from bootstrap.logging import configure, redact
 
 CANARY = "CANARYab12"
 API_KEY = f"pty_sk_live_{CANARY}{'x' * 33}"
@@ -116,6 +118,33 @@ def test_a_private_key_without_its_frame_is_masked(lines: Lines) -> None:
     bare = "".join(pem.splitlines()[1:-1])
     structlog.get_logger("ours").info("x", value=bare)
     assert bare[300:400] not in lines.stream.getvalue()
+
+
+# Parts of secrets and of what is none, to be put together in every way: short ones have a quick way of their own.
+PARTS = [
+    "pty_",
+    "PTY_",
+    "ab",
+    "ab_",
+    "whsec_",
+    "://",
+    "u:p@",
+    "Bearer ",
+    "Basic ",
+    "token",
+    "api_key=",
+    "=",
+    " : ",
+    "'",
+]
+PARTS += ["-----BEGIN PRIVATE KEY-----", "MIIE", "x" * 40, "ord_01ARYZ6S41", "\n", "é"]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=3).map("".join))
+def test_a_short_text_is_masked_as_a_long_one(text: str) -> None:
+    long = "-" * 200
+    masked = redact(None, "info", {"x": text})["x"]
+    assert redact(None, "info", {"x": f"{long}\n{text}"})["x"] == f"{long}\n{masked}"
 
 
 def test_what_is_no_secret_stays_readable(lines: Lines) -> None:
