@@ -22,14 +22,15 @@ demo: $(READY) ## the whole system in this terminal; Ctrl-C ends it
 demo-smoke: $(READY) ## start the demo, pay by nine methods in it and refund, stop it
 	@exec $(BIN)/pitaya demo --smoke
 
-# The unit tests on all cores; what starts servers, or measures, has the machine to itself. The browser's apart:
-# Playwright's synchronous interface leaves an event loop running, which pytest-asyncio refuses. What lives in real time
-# may try once more, aloud: docs/decisions/0007.
+# The unit tests on all cores, and with them the walks over our documents, which need no server; what starts servers,
+# or measures, has the machine to itself. The browser's apart: Playwright's synchronous interface leaves an event loop
+# running, which pytest-asyncio refuses. What lives in real time may try once more, aloud: docs/decisions/0007.
 AGAIN := --reruns 1 --max-suite-reruns 12 --rerun-show-tracebacks
+WALKS := tests/integration/http/test_schemathesis.py
 test: $(READY) ## every test: unit, contracts, integration, then the browser's
 	@status=0; \
-	$(BIN)/pytest -n auto tests/unit || status=$$?; \
-	$(BIN)/pytest $(AGAIN) tests/simulation tests/integration || status=$$?; \
+	$(BIN)/pytest -n auto --dist worksteal tests/unit $(WALKS) || status=$$?; \
+	$(BIN)/pytest $(AGAIN) tests/simulation tests/integration --deselect $(WALKS) || status=$$?; \
 	$(BIN)/pytest $(AGAIN) tests/browser || status=$$?; \
 	exit $$status
 
