@@ -68,6 +68,14 @@ def _parser() -> argparse.ArgumentParser:
     add_merchant_actions(merchant)
     add_channel_accounts(commands)
     add_keys(commands)
+    _days(commands)
+    _people(commands)
+    _developers(commands)
+    return parser
+
+
+def _days(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """What is done by hand to days that are over."""
     reconcile = commands.add_parser("reconcile", help="fetch and match one day of one channel account, now")
     reconcile.add_argument("--date", required=True, help="the day in Shanghai, as 2026-11-01")
     reconcile.add_argument("--channel-account", required=True, metavar="ID")
@@ -86,9 +94,6 @@ def _parser() -> argparse.ArgumentParser:
     ledger.add_parser(
         "verify", help="look for transfers of closed days edited, removed or inserted; exit 1 if there are any"
     ).set_defaults(run=_ledger_verify)
-    _people(commands)
-    _developers(commands)
-    return parser
 
 
 def _developers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -98,6 +98,19 @@ def test_a_rate_beyond_its_bounds_is_refused(
     assert (done.returncode, "rate_invalid" in done.stderr) == (1, True)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("close-day", "--date"), ("reconcile", "--channel-account", "cha_x", "--date")],
+    ids=lambda each: each[0],
+)
+def test_a_day_that_is_none_is_told_before_the_database_is_asked(
+    environment: dict[str, str], command: tuple[str, ...], tmp_path: Path
+) -> None:
+    away = f"postgresql://pitaya@/pitaya?host={tmp_path}"
+    done = pitaya(*command, "yesterday", **environment | {"PITAYA_DATABASE_URL": away})
+    assert (done.returncode, done.stderr) == (1, "pitaya: a day is written as 2026-11-01 (day_invalid)\n")
+
+
 @pytest.mark.parametrize("command", [("web",), ("worker",), ("beat",), ("migrate",)])
 def test_a_missing_setting_is_one_line(command: tuple[str, ...]) -> None:
     done = pitaya(*command)
