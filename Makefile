@@ -43,7 +43,7 @@ check: $(READY) ## format, lint, types, layers, unit tests: what to run before e
 
 # Needs pypi.org itself, not an index beside it; the tests need no network, so this is none of them.
 audit: .venv/bin/uv ## ask PyPI's advisory database about every locked dependency
-	@$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --disable-pip --require-hashes -r requirements.lock
+	@$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 bench: $(READY) ## how fast the hot paths are, next to a bare handler
 	@exec $(BIN)/python -m bench

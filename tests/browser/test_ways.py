@@ -2,6 +2,7 @@
 the counter; and money back. All of it on the whole demo.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,6 +104,29 @@ def test_the_shop_is_paid_by(demo: Demo, page: Page, method: str, screen: Viewpo
     expect(page.locator("[data-event='order.paid']")).to_be_visible()
     expect(page.get_by_text("¥0.12")).to_be_visible()  # our fee
     picture(page, f"paid_{method}")
+
+
+def test_the_shop_is_paid_in_parts_on_alipays_page_and_nowhere_else(demo: Demo, page: Page) -> None:
+    page.goto(f"{demo.sandbox}/shop/checkout?product=keyboard")
+    page.locator("select[name=instalments]").select_option("6")
+    picture(page, "in_parts")
+    page.locator("button[value=alipay_page]").click()
+    expect(page).to_have_url(re.compile("/pay[?]method=alipay_page"), timeout=PATIENCE)
+    number = page.url.split("/orders/")[1].split("/")[0]
+    said = page.locator("input[name=biz_content]").input_value()
+    assert json.loads(said)["extend_params"]["hb_fq_num"] == "6"
+    page.locator("#go").click()
+    page.locator("[data-state=login] a").click()
+    confirm(page)
+    expect(page.locator("#order[data-status=paid]")).to_be_visible(timeout=PATIENCE)
+    page.goto(f"{demo.sandbox}/shop/checkout?product=keyboard")
+    page.locator("select[name=instalments]").select_option("12")
+    page.locator("button[value=alipay_qr]").click()
+    expect(page).to_have_url(re.compile("/pay[?]method=alipay_qr"), timeout=PATIENCE)
+    other = page.url.split("/orders/")[1].split("/")[0]
+    orders = [api(demo, "GET", f"/orders?merchant_order_no={each}")["data"][0]["id"] for each in (number, other)]
+    parts = [api(demo, "GET", f"/orders/{each}")["attempts"][0]["instalments"] for each in orders]
+    assert parts == [6, None]
 
 
 def test_the_till_takes_a_code_at_once(demo: Demo, page: Page) -> None:

@@ -2,6 +2,9 @@
 
 import msgspec
 
+# 花呗分期: how many parts a buyer may pay in, on Alipay's own page. The payer bears the fee.
+INSTALMENTS = ("3", "6", "12")
+
 
 class Product(msgspec.Struct, frozen=True):
     """Something to sell; the price in fen."""

@@ -13,15 +13,19 @@ from sandbox.model import ShopOrder
 from sandbox.pages import language, page
 from sandbox.shop import books
 from sandbox.shop.client import Payer, Pitaya, RefusedError, Whole
-from sandbox.shop.goods import WAYS, Way
+from sandbox.shop.goods import INSTALMENTS, WAYS, Way
 from sandbox.world import World
 
 
-async def begin(request: Request[Any, Any, Any], world: World, order: ShopOrder, way: Way) -> Redirect:
-    """Opens the payment, or asks the wallet first who pays. Raises RefusedError."""
+async def begin(
+    request: Request[Any, Any, Any], world: World, order: ShopOrder, way: Way, instalments: str = ""
+) -> Redirect:
+    """Opens the payment, or asks the wallet first who pays. ``instalments`` count on Alipay's page alone. Raises
+    RefusedError."""
     lang = language(request)
     if way.method not in ("alipay_jsapi", "wechat_jsapi", "wechat_miniprogram"):
-        return await _start(request, world, order, way.method)
+        parts = instalments if way.method == "alipay_page" and instalments in INSTALMENTS else ""
+        return await _start(request, world, order, way.method, instalments=parts)
     order.login_state, order.login_method = secrets.token_urlsafe(16), way.method
     world.store.save_shop_order(order)
     if way.method == "wechat_miniprogram":
@@ -30,11 +34,19 @@ async def begin(request: Request[Any, Any, Any], world: World, order: ShopOrder,
 
 
 async def _start(
-    request: Request[Any, Any, Any], world: World, order: ShopOrder, method: str, payer: Payer | None = None
+    request: Request[Any, Any, Any],
+    world: World,
+    order: ShopOrder,
+    method: str,
+    payer: Payer | None = None,
+    *,
+    instalments: str = "",
 ) -> Redirect:
-    asked = {"method": method}
+    asked: dict[str, Any] = {"method": method}
     if payer is not None:
         asked |= {"payer_id": payer.payer_id, "payer_app_id": payer.payer_app_id}
+    if instalments:
+        asked["instalments"] = int(instalments)
     if method == "wechat_h5":
         asked["payer_ip"] = request.client.host if request.client else "127.0.0.1"
     await Pitaya(world.store.settings()).start(order.order_id, asked)
@@ -59,7 +71,8 @@ async def ways(request: Request[Any, Any, Any], number: FromPath[str], world: Na
     order = world.store.shop_order(number)
     if order is None:
         return page(request, "shop_missing.html", status_code=404)
-    return page(request, "shop_ways.html", order=order, ways=[way for way in WAYS.values() if way.place != "till"])
+    elsewhere = [way for way in WAYS.values() if way.place != "till"]
+    return page(request, "shop_ways.html", order=order, ways=elsewhere, instalments=INSTALMENTS)
 
 
 @post("/shop/orders/{number:str}/attempts")
@@ -67,11 +80,12 @@ async def choose(
     request: Request[Any, Any, Any], number: FromPath[str], world: NamedDependency[World]
 ) -> Response[str] | Redirect:
     """The buyer wants to pay by one method; Pitaya closes what was open by another."""
-    order, way = world.store.shop_order(number), WAYS.get((await books.form_of(request)).get("method", ""))
+    form = await books.form_of(request)
+    order, way = world.store.shop_order(number), WAYS.get(form.get("method", ""))
     if order is None or way is None:
         return page(request, "shop_missing.html", status_code=404)
     try:
-        return await begin(request, world, order, way)
+        return await begin(request, world, order, way, form.get("instalments", ""))
     except RefusedError as error:
         return page(request, "shop_failed.html", status_code=502, order=order, reason=str(error))
 

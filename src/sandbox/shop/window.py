@@ -9,7 +9,7 @@ from litestar.response import Redirect
 from sandbox.pages import language, page
 from sandbox.shop import books
 from sandbox.shop.client import RefusedError
-from sandbox.shop.goods import PLACES, PRODUCTS, WAYS
+from sandbox.shop.goods import INSTALMENTS, PLACES, PRODUCTS, WAYS
 from sandbox.shop.paying import begin
 from sandbox.world import World
 
@@ -29,7 +29,14 @@ async def checkout(request: Request[Any, Any, Any]) -> Response[str] | Redirect:
     product = PRODUCTS.get(request.query_params.get("product", ""))
     if product is None:
         return Redirect("/shop", status_code=303)
-    return page(request, "shop_checkout.html", product=product, ways=list(WAYS.values()), places=PLACES)
+    return page(
+        request,
+        "shop_checkout.html",
+        product=product,
+        ways=list(WAYS.values()),
+        places=PLACES,
+        instalments=INSTALMENTS,
+    )
 
 
 @post("/shop/buy")
@@ -45,7 +52,7 @@ async def buy(request: Request[Any, Any, Any], world: NamedDependency[World]) ->
     try:
         order = await books.placed(world, order, product.en if lang == "en" else product.zh, lang)
         if method in WAYS:
-            return await begin(request, world, order, WAYS[method])
+            return await begin(request, world, order, WAYS[method], form.get("instalments", ""))
     except RefusedError as error:
         return page(request, "shop_failed.html", status_code=502, order=order, reason=str(error))
     return Redirect(order.cashier_url, status_code=303)
