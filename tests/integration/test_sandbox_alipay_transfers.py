@@ -3,46 +3,58 @@
 import asyncio
 import io
 import zipfile
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
+from alipay import DCAliPay
 
 from tests.integration.test_sandbox_alipay import Shop, base, control, key, merchant
+from tests.integration.test_sandbox_alipay_ways import certified
 from tests.unit.sandbox.box import Control, Merchant, new_number
 
-__all__ = ["base", "control", "key", "merchant"]  # fixtures
+# The SDK reads certificates with pyOpenSSL.
+pytestmark = pytest.mark.filterwarnings("ignore:X509:DeprecationWarning")
+__all__ = ["base", "certified", "control", "key", "merchant"]  # fixtures
 PAYEE = {"identity": "2088000000000999", "identity_type": "ALIPAY_USER_ID", "name": "张三"}
 KIND = {"product_code": "TRANS_ACCOUNT_NO_PWD", "biz_scene": "DIRECT_TRANSFER"}
 
 
+@dataclass(frozen=True)
+class Payer:
+    """Who pays out: an application in certificate mode."""
+
+    sdk: DCAliPay
+
+
 @pytest.fixture
-def shop(control: Control, key: tuple[str, str], merchant: Merchant) -> Shop:
-    return Shop(control, key, merchant.url)
+def shop(certified: DCAliPay) -> Payer:
+    return Payer(certified)
 
 
-async def call(shop: Shop, method: str, **biz: Any) -> dict[str, Any]:
+async def call(shop: Payer, method: str, **biz: Any) -> dict[str, Any]:
     answer: dict[str, Any] = await asyncio.to_thread(shop.sdk.server_api, f"alipay.fund.trans.{method}", biz)
     return answer
 
 
-async def send(shop: Shop, number: str, amount: str = "12.34", **more: Any) -> dict[str, Any]:
+async def send(shop: Payer, number: str, amount: str = "12.34", **more: Any) -> dict[str, Any]:
     asked = {"out_biz_no": number, "trans_amount": amount, "order_title": "货款", "payee_info": PAYEE} | KIND | more
     return await call(shop, "uni.transfer", **asked)
 
 
-async def ask(shop: Shop, number: str) -> dict[str, Any]:
+async def ask(shop: Payer, number: str) -> dict[str, Any]:
     return await call(shop, "common.query", out_biz_no=number, **KIND)
 
 
-async def until(shop: Shop, number: str, status: str) -> dict[str, Any]:
+async def until(shop: Payer, number: str, status: str) -> dict[str, Any]:
     async with asyncio.timeout(5):
         while (answer := await ask(shop, number))["status"] != status:  # noqa: ASYNC110 - the far side moves by its own clock
             await asyncio.sleep(0.1)
     return answer
 
 
-async def test_a_transfer_is_done_at_once_and_once(shop: Shop) -> None:
+async def test_a_transfer_is_done_at_once_and_once(shop: Payer) -> None:
     number = new_number()
     assert (await ask(shop, number))["sub_code"] == "ORDER_NOT_EXIST"
     done = await send(shop, number)
@@ -59,7 +71,7 @@ async def test_a_transfer_is_done_at_once_and_once(shop: Shop) -> None:
     [("funds_short", "PAYER_BALANCE_NOT_ENOUGH"), ("transfer_refused", "PAYEE_USER_INFO_ERROR")],
 )
 async def test_a_transfer_that_is_not_taken_leaves_nothing_behind(
-    shop: Shop, control: Control, fault: str, sub_code: str
+    shop: Payer, control: Control, fault: str, sub_code: str
 ) -> None:
     number = new_number()
     control.post("faults", 201, channel="alipay", api="transfer", fault=fault)
@@ -75,7 +87,9 @@ async def test_a_transfer_that_is_not_taken_leaves_nothing_behind(
         ("transfer_bounces", "SUCCESS", "REFUND"),
     ],
 )
-async def test_what_was_taken_may_still_change(shop: Shop, control: Control, fault: str, first: str, last: str) -> None:
+async def test_what_was_taken_may_still_change(
+    shop: Payer, control: Control, fault: str, first: str, last: str
+) -> None:
     number = new_number()
     control.post("faults", 201, channel="alipay", api="transfer", fault=fault, seconds=0.1)
     assert (await send(shop, number))["status"] == first
@@ -92,11 +106,11 @@ async def test_what_was_taken_may_still_change(shop: Shop, control: Control, fau
         ({"order_title": ""}, "INVALID_PARAMETER"),
     ],
 )
-async def test_what_the_documents_forbid_is_refused(shop: Shop, changes: dict[str, Any], sub_code: str) -> None:
+async def test_what_the_documents_forbid_is_refused(shop: Payer, changes: dict[str, Any], sub_code: str) -> None:
     assert (await send(shop, new_number(), **changes))["sub_code"] == sub_code
 
 
-async def test_transfers_are_in_the_fund_bill(shop: Shop, control: Control) -> None:
+async def test_transfers_are_in_the_fund_bill(shop: Payer, control: Control) -> None:
     control.post("settings", alipay_bills="now")
     control.post("faults", 201, channel="alipay", api="transfer", fault="transfer_bounces", seconds=0.1)
     number = new_number()
@@ -111,3 +125,11 @@ async def test_transfers_are_in_the_fund_bill(shop: Shop, control: Control) -> N
         text = bundle.read(bundle.infolist()[0]).decode("gbk")
     rows = [line.replace("\t", "").split(",") for line in text.splitlines() if number in line]
     assert [(row[6], row[7], row[10]) for row in rows] == [("12.34", "0.00", "转账退回"), ("0.00", "-12.34", "转账")]
+
+
+async def test_bare_keys_send_nothing(control: Control, key: tuple[str, str], merchant: Merchant) -> None:
+    """As the gateway refuses whatever spends money without certificates: https://github.com/yansongda/pay/issues/325."""
+    bare = Shop(control, key, merchant.url)
+    asked = {"out_biz_no": new_number(), "trans_amount": "12.34", "order_title": "货款", "payee_info": PAYEE} | KIND
+    refused = await asyncio.to_thread(bare.sdk.server_api, "alipay.fund.trans.uni.transfer", asked)
+    assert (refused["code"], refused["sub_code"]) == ("40002", "isv.missing-app-cert-sn")

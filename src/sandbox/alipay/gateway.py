@@ -48,6 +48,7 @@ _PAGES: dict[str, Callable[[World, Call], Trade]] = {
     "alipay.trade.app.pay": opening.app,
 }
 _CHARSETS = {"utf-8", "gbk", "gb2312", "gb18030"}
+_CERTIFIED = frozenset({"alipay.fund.trans.uni.transfer"})
 _MISSING = {
     "method": ("isv.missing-method", "缺少方法名参数"),
     "app_id": ("isv.missing-app-id", "缺少AppID参数"),
@@ -172,8 +173,11 @@ def _check_form(params: Mapping[str, str]) -> None:
 
 
 def _check_certificates(world: World, app: App, params: Mapping[str, str]) -> None:
-    """An application is in one mode: with certificates it names its own and the root on each call."""
+    """An application is in one mode: with certificates it names its own and the root on each call; without, it may not
+    spend money (支付宝「资金支出类接口」: 公钥证书)."""
     if not app.certificate:
+        if params["method"] in _CERTIFIED:
+            raise Refused("40002", "isv.missing-app-cert-sn", "缺少应用公钥证书序列号")
         return
     for name in ("app_cert_sn", "alipay_root_cert_sn"):
         if not params.get(name):

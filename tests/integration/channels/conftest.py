@@ -65,12 +65,12 @@ def accesses(sandbox: Sandbox) -> dict[Channel, Access]:
     """An application and a merchant, registered at the sandbox with keys of their own."""
     private, public = new_key()
     app_id, seller_id, mchid = "2021000000000001", "2088000000000001", "1900000001"
-    app = sandbox.post("alipay/apps", app_id=app_id, seller_id=seller_id, public_key=public)
+    app = sandbox.post("alipay/apps", app_id=app_id, seller_id=seller_id, public_key=public, certificates=True)
     alipay = _access(
         Channel.ALIPAY,
         app_id,
         seller_id,
-        public={"alipay_public_key": app["alipay_public_key"]},
+        public={name: app[name] for name in ("app_certificate", "alipay_certificate", "alipay_root_certificate")},
         sealed={"app_private_key": private},
     )
     serial, apiv3_key, appid = secrets.token_hex(20).upper(), secrets.token_hex(16), "wx0000000000000001"
