@@ -189,29 +189,6 @@ class TryView(msgspec.Struct, kw_only=True):
     duration_ms: Annotated[int, Meta(description="How long you took, in milliseconds.", examples=[83])]
 
 
-class DeliveryView(msgspec.Struct, kw_only=True):
-    """One event on its way to one endpoint."""
-
-    id: Annotated[str, Meta(description="Our id.", examples=["dlv_01KB5P4Z0W3V7H2M9T8Q6R5N4E"])]
-    object: Annotated[Literal["delivery"], OBJECT]
-    event_id: Annotated[str, Meta(description="Also the webhook-id.", examples=["evt_01KB5P4Z0W8R5N4C2M9T8Q6R5N"])]
-    endpoint_id: Annotated[
-        str, Meta(description="Which of your endpoints.", examples=["whe_01KB5P4Z0W3V7H2M9T8Q6R5N4F"])
-    ]
-    url: Annotated[str, Meta(description="Where it goes.", examples=["https://shop.example.com/hooks/pitaya"])]
-    status: Annotated[DeliveryStatus, Meta(description="`exhausted` after the last try.", examples=["delivered"])]
-    created_at: Time
-    next_at: Annotated[str | None, Meta(description="When it is tried next.", examples=[None])]
-    tries: Annotated[list[TryView], Meta(description="Each POST so far.")]
-
-
-class DeliveryList(msgspec.Struct, kw_only=True):
-    """Deliveries of one event; none while it has not been fanned out, or when there is no such event."""
-
-    data: Annotated[list[DeliveryView], Meta(description="Oldest first.")]
-    next_cursor: NoCursor = None
-
-
 class _DeliveryFields(msgspec.Struct, kw_only=True):
     id: Annotated[str, Meta(description="Our id.", examples=["dlv_01KB5P4Z0W3V7H2M9T8Q6R5N4E"])]
     object: Annotated[Literal["delivery"], OBJECT]
@@ -223,6 +200,20 @@ class _DeliveryFields(msgspec.Struct, kw_only=True):
     status: Annotated[DeliveryStatus, Meta(description="`exhausted` after the last try.", examples=["delivered"])]
     created_at: Time
     next_at: Annotated[str | None, Meta(description="When it is tried next.", examples=[None])]
+
+
+class DeliveryView(_DeliveryFields, kw_only=True):
+    """One event on its way to one endpoint."""
+
+    next_at: Annotated[str | None, Meta(description="When it is tried next.", examples=[None])]
+    tries: Annotated[list[TryView], Meta(description="Each POST so far.")]
+
+
+class DeliveryList(msgspec.Struct, kw_only=True):
+    """Deliveries of one event; none while it has not been fanned out, or when there is no such event."""
+
+    data: Annotated[list[DeliveryView], Meta(description="Oldest first.")]
+    next_cursor: NoCursor = None
 
 
 class ListedDelivery(_DeliveryFields, kw_only=True):
