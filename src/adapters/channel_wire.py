@@ -98,6 +98,14 @@ class LoadedOnce(Generic[T]):
 # ── Exchanges ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+class Unreadable(Exception):
+    """Rightly signed, but not what the channel's documents describe. ``code`` says in what."""
+
+    def __init__(self, message: str, code: str = "answer_invalid") -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Transport(httpx.AsyncHTTPTransport):
     """httpx's own, which stumbles over a connection that is reset in the very moment it is made: on uvloop it has no
     socket any more, and anyio asks that for its address (seen with uvloop 0.23, anyio 4.16). Nothing has been sent."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import IO
 
-from adapters.outbound.alipay.reports import Unreadable, instant
+from adapters.channel_wire import Unreadable
+from adapters.outbound.alipay.reports import instant
 from domain.channels import Access
 from domain.errors import BillInvalid
 from domain.money import Money

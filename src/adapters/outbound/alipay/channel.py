@@ -10,11 +10,11 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import httpx
 
-from adapters.channel_wire import LoadedOnce, in_time
+from adapters.channel_wire import LoadedOnce, Unreadable, in_time
 from adapters.outbound.alipay import bills, keys, notices, openings, refunds
 from adapters.outbound.alipay.payouts import AlipayPayouts
 from adapters.outbound.alipay.refusals import ABSENT, NOT_OPEN, TAKEN, accepted, refunded, sub_code
-from adapters.outbound.alipay.reports import Unreadable, charged, report, text
+from adapters.outbound.alipay.reports import charged, report, text
 from adapters.outbound.alipay.sdk import Gateway, UnknownSerial
 from adapters.outbound.alipay.sharing import AlipaySharing
 from adapters.outbound.alipay.transport import download, post

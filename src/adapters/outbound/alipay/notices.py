@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
+from adapters.channel_wire import Unreadable
 from adapters.outbound.alipay import refunds
-from adapters.outbound.alipay.reports import Unreadable, report, text
+from adapters.outbound.alipay.reports import report, text
 from adapters.outbound.alipay.sdk import Gateway
 from domain.channels import Access, ChannelNotice, ChannelReport
 from domain.errors import NoticeRejected

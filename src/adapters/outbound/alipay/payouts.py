@@ -3,8 +3,9 @@
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from adapters.channel_wire import Unreadable
 from adapters.outbound.alipay.refusals import NO_TRANSFER, refunded, sub_code
-from adapters.outbound.alipay.reports import Unreadable, amount, instant
+from adapters.outbound.alipay.reports import amount, instant
 from domain.channels import Access
 from domain.errors import ChannelRejected, InvalidRequest, OutcomeUnknown
 from domain.money import Money

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from adapters.outbound.alipay.reports import Unreadable, amount, instant, text
+from adapters.channel_wire import Unreadable
+from adapters.outbound.alipay.reports import amount, instant, text
 from domain.channels import RefundReport, RefundRequest, RefundState
 from domain.numbers import is_ours
 

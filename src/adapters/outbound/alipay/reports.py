@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 
+from adapters.channel_wire import Unreadable
 from domain.channels import ChannelReport, ChannelState, Receipt
 from domain.errors import InvalidRequest
 from domain.money import CNY, Money
@@ -16,14 +17,6 @@ _STATES = {
     "TRADE_FINISHED": ChannelState.PAID,
     "TRADE_CLOSED": ChannelState.CLOSED,
 }
-
-
-class Unreadable(Exception):
-    """Rightly signed, but not what the channel's documents describe. ``code`` says in what."""
-
-    def __init__(self, message: str, code: str = "answer_invalid") -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def text(fields: Mapping[str, object], name: str) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from adapters.channel_wire import Unreadable
 from adapters.outbound.alipay.refusals import refunded, sub_code
-from adapters.outbound.alipay.reports import Unreadable, amount, instant, text
+from adapters.outbound.alipay.reports import amount, instant, text
 from domain.channels import Access, Channel
 from domain.errors import ChannelRejected, OutcomeUnknown
 from domain.sharing import (

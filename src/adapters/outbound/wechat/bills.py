@@ -13,8 +13,9 @@ from typing import IO, Any
 
 import httpx
 
+from adapters.channel_wire import Unreadable
 from adapters.outbound.wechat import answers
-from adapters.outbound.wechat.reports import Unreadable, text
+from adapters.outbound.wechat.reports import text
 from adapters.outbound.wechat.sdk import Merchant
 from domain.channels import Access
 from domain.errors import ChannelRejected, ChannelUnavailable, OutcomeUnknown

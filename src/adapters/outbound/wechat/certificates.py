@@ -11,10 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from adapters.channel_wire import CACHED
+from adapters.channel_wire import CACHED, Unreadable
 from adapters.outbound.wechat import answers
 from adapters.outbound.wechat.keys import MerchantKeys, read_certificates
-from adapters.outbound.wechat.reports import Unreadable
 from adapters.outbound.wechat.sdk import opened
 from adapters.outbound.wechat.signatures import Disbelieved, Signatures, Signer
 from adapters.outbound.wechat.transport import Verify

@@ -9,12 +9,12 @@ from typing import IO, Any
 
 import httpx
 
-from adapters.channel_wire import LoadedOnce, in_time
+from adapters.channel_wire import LoadedOnce, Unreadable, in_time
 from adapters.outbound.wechat import answers, bill_lines, bills, identity, keys, notices, openings, parties
 from adapters.outbound.wechat.certificates import PlatformCertificates
 from adapters.outbound.wechat.onboarding import WechatOnboarding
 from adapters.outbound.wechat.payouts import WechatPayouts
-from adapters.outbound.wechat.reports import Unreadable, refund_report, report
+from adapters.outbound.wechat.reports import refund_report, report
 from adapters.outbound.wechat.sdk import Merchant
 from adapters.outbound.wechat.sharing import WechatSharing
 from adapters.outbound.wechat.signatures import Sealing, Signatures

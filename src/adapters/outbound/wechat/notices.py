@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from adapters.channel_wire import Unreadable
 from adapters.outbound.wechat import parties, payouts
-from adapters.outbound.wechat.reports import Unreadable, refund_report, report, text
+from adapters.outbound.wechat.reports import refund_report, report, text
 from adapters.outbound.wechat.sdk import unseal
 from adapters.outbound.wechat.signatures import Disbelieved, Signatures, signing
 from domain.channels import Access, ChannelNotice, ChannelReport, RefundReport

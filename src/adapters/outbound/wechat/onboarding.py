@@ -5,8 +5,9 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from adapters.channel_wire import Unreadable
 from adapters.outbound.wechat import answers
-from adapters.outbound.wechat.reports import Unreadable, text
+from adapters.outbound.wechat.reports import text
 from adapters.outbound.wechat.sdk import Merchant
 from domain.applyments import ApplymentReport, ApplymentStatus, Form, Rejection
 from domain.channels import Access, ChannelAccount, Credential

@@ -5,8 +5,9 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from adapters.channel_wire import Unreadable
 from adapters.outbound.wechat import answers
-from adapters.outbound.wechat.reports import Unreadable, instant, money, text
+from adapters.outbound.wechat.reports import instant, money, text
 from adapters.outbound.wechat.sdk import Merchant
 from domain.channels import Access
 from domain.errors import ChannelRejected, ChannelUnavailable, InvalidRequest, OutcomeUnknown

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from adapters.channel_wire import Unreadable
 from domain.channels import ChannelReport, ChannelState, Receipt, RefundReport, RefundState
 from domain.money import CNY, Money
 from domain.numbers import is_ours
@@ -29,14 +30,6 @@ _REFUND_STATES = {
 }
 
 Receiver = Callable[[Mapping[str, object]], tuple[str, str]]  # app and payee of a transaction
-
-
-class Unreadable(Exception):
-    """Rightly signed, but not what the channel's documents describe. ``code`` says in what."""
-
-    def __init__(self, message: str, code: str = "answer_invalid") -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def text(fields: Mapping[str, object], name: str) -> str:

@@ -12,8 +12,8 @@ from wechatpayv3.async_.core import AsyncCore
 from wechatpayv3.async_.type import RequestType, WeChatPayType  # not wechatpayv3's own: that is another enum
 from wechatpayv3.async_.utils import aes_decrypt, build_authorization, rsa_encrypt
 
+from adapters.channel_wire import Unreadable
 from adapters.outbound.wechat.keys import MerchantKeys
-from adapters.outbound.wechat.reports import Unreadable
 from adapters.outbound.wechat.signatures import Sealing
 from adapters.outbound.wechat.transport import Transport, Verify
 from domain.errors import ChannelUnavailable

@@ -4,8 +4,9 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from adapters.channel_wire import Unreadable
 from adapters.outbound.wechat import answers, parties
-from adapters.outbound.wechat.reports import Unreadable, instant, money, text
+from adapters.outbound.wechat.reports import instant, money, text
 from adapters.outbound.wechat.sdk import Merchant
 from domain.channels import Access, Channel
 from domain.errors import ChannelUnavailable, InvalidRequest, OutcomeUnknown
