@@ -238,7 +238,7 @@ class Office:
         for each in self._settlements(SettlementStatus.PAYING, SettlementStatus.PAID):
             if _manual(each) and each.number in payees.bank:
                 if each.status is SettlementStatus.PAID and self._chance.random() < 0.15:
-                    payees.bounce(each.number) if payees.bank[each.number] is PayoutState.PAID else None
+                    payees.bounce(each.number)
                 await self._enter(each, payees.bank[each.number])
         for each in self._settlements(SettlementStatus.PAID):
             if not _manual(each) and self._rail_says(each) is PayoutState.BOUNCED:

@@ -39,9 +39,9 @@ class Payees:
             self.bank.setdefault(number, self._chance.choice((PayoutState.PAID,) * 4 + (PayoutState.FAILED,)))
 
     def bounce(self, number: str) -> None:
-        """The payee's bank has sent it back."""
-        assert self.bank[number] is PayoutState.PAID
-        self.bank[number] = PayoutState.BOUNCED
+        """The payee's bank has sent it back, if it ever had it."""
+        if self.bank[number] is PayoutState.PAID:
+            self.bank[number] = PayoutState.BOUNCED
 
     def _follow(self, channel: FakeChannel, number: str, access: Access) -> None:
         self._world.counts["payouts"] += 1

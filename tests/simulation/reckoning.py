@@ -43,7 +43,7 @@ _ADDS = ("released", "topped_up", "adjusted")  # what makes money available that
 
 
 async def reckoned(world: World, after: Afterwards) -> list[str]:
-    """All complaints. The fakes' checkers have found M5–M12 and R3 right or wrong before."""
+    """All complaints that the promises' checkers (M5 to M12, R3) cannot make: they see our books alone."""
     payees, balances = after.payees, _balances(world)
     found = [
         *_payouts(world, payees),
