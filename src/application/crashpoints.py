@@ -46,7 +46,7 @@ CRASHPOINTS = (
     "release.after_commit",
     "settle.before_commit",
     "settle.after_commit",
-    "statement.line",
+    "statement.lines",
     "statement.before_commit",
     "statement.after_commit",
     "reconcile.before_commit",

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import islice
 from typing import IO
 
 from application.crashpoints import crashpoint
@@ -101,11 +102,11 @@ class _Reading:
     step: Step
 
     def __iter__(self) -> Iterator[Line | FundLine]:
-        for n, line in enumerate(self.lines, start=1):
-            crashpoint("statement.line")
-            if n % LOOK_EVERY == 0:
-                self.step = replace(self.step, lines=n, taken=self.source.tell())
-            yield line
+        lines = iter(self.lines)
+        while some := list(islice(lines, LOOK_EVERY)):
+            crashpoint("statement.lines")
+            self.step = replace(self.step, lines=self.step.lines + len(some), taken=self.source.tell())
+            yield from some
 
 
 def _digest(source: IO[bytes]) -> tuple[str, int]:

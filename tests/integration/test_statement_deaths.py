@@ -17,6 +17,7 @@ import pytest_asyncio
 
 from adapters.outbound.sql import SqlDatabase, create_engine
 from application.close_statement_day import CloseMatchedDays, CloseStatementDay
+from application.import_statement import LOOK_EVERY
 from domain.bookkeeping import payment_held
 from domain.channels import Channel, ChannelAccount, Credential, FundMode, Method, Mode
 from domain.money import Money, Rate
@@ -49,7 +50,7 @@ ACCOUNT = ChannelAccount(
 )
 # Where the process dies, and at the how manyth time that it passes there.
 STATEMENT_DEATHS = {
-    "statement.line": LINES - 500,
+    "statement.lines": LINES // LOOK_EVERY - 1,
     "statement.before_commit": 1,
     "statement.after_commit": 1,
     "reconcile.before_commit": 1,
@@ -153,7 +154,7 @@ async def test_a_day_whose_process_was_killed_comes_to_the_same_when_it_is_run_a
     assert died.returncode == -signal.SIGKILL, died.stderr
     (day, _, posted, files, lines, *_) = await desk.kept()
     sha256 = hashlib.sha256(desk.file.read_bytes()).hexdigest()
-    whole = name not in ("statement.line", "statement.before_commit")
+    whole = name not in ("statement.lines", "statement.before_commit")
     assert [one[0] for one in files] == ([sha256] if whole else []), "a file is there whole or not at all"
     assert lines[0][0] == (LINES if whole else 0)
     assert any(one[1] == "channel_cost" for one in posted) == (name == "reconcile.after_commit")

@@ -159,11 +159,11 @@ class SqlBills:
         text = rows.AsText(file)
         if file.kind is StatementKind.TRADE:
             await self.tx.run(_CLEAR_LINES, **place)
-            counted = _Counted(line for line in lines if isinstance(line, Line))
+            counted = _Counted(iter(lines))
             await self.tx.copy_text(_l.name, rows.LINE, _pieces(counted, text.lines))
         else:
             await self.tx.run(_CLEAR_FUND, **place, fund=file.fund)
-            counted = _Counted(line for line in lines if isinstance(line, FundLine))
+            counted = _Counted(iter(lines))
             await self.tx.copy_text(_m.name, rows.FUND_LINE, _pieces(counted, text.flows))
         if await self._known(file) is None:
             await self._keep(file, source, counted.count)

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from adapters.outbound.wechat import bill_lines
+from adapters.outbound.wechat import bill_lines, bill_rows
 from adapters.outbound.wechat.bill_lines import trade_lines
 from domain.errors import BillInvalid
 from domain.statements import Line
@@ -22,8 +22,70 @@ def test_what_is_read_in_one_step_is_what_is_read_column_by_column(block: int, m
         content = bill.written()
         quick = outcome(content)
         with monkeypatch.context() as patch:
-            patch.setattr(bill_lines, "_ORDER", ())  # no bill looks like this, so nothing is read in one step
+            patch.setattr(bill_lines, "ORDER", ())  # no bill looks like this, so nothing is read in one step
             assert outcome(content) == quick, f"seed {seed}"
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_lines_are_the_same_wherever_the_file_is_cut_into_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(block * 25, (block + 1) * 25):
+        chance = random.Random(seed)
+        bill = Bill(HEADER, [odd_row(chance, n) for n in range(chance.randint(1, 12))], SUMMARY)
+        content = damaged(chance, bill.written())
+        whole = outcome(content)
+        with monkeypatch.context() as patch:
+            patch.setattr(bill_rows, "_BLOCK", chance.randint(1, 400))
+            assert outcome(content) == whole, f"seed {seed}"
+
+
+def damaged(chance: random.Random, content: bytes) -> bytes:
+    """Now and then with a byte that is no UTF-8, other ends of lines, without its end, or with something behind it."""
+    at = chance.randrange(len(content))
+    return chance.choice(
+        (
+            content,
+            content[:at] + b"\xff" + content[at + 1 :],
+            content.replace(b"\r\n", b"\n"),
+            content[:at],
+            content + b"\r\n \r\n",
+            content + b"`1",
+            content[:at] + b"\n" + content[at:],
+        )
+    )
+
+
+@pytest.mark.parametrize("n", [2, 700, 1_900])
+def test_a_fault_far_behind_is_told_by_its_line_and_all_before_it_was_read(n: int) -> None:
+    rows = [odd_row(random.Random(at), at, odd=0) for at in range(2_000)]
+    rows[n - 2][9] = "LOST"
+    content = Bill(HEADER, rows, SUMMARY).written()
+    assert len(content) > bill_rows._BLOCK
+    lines, why = outcome(content)
+    assert (len(lines), why) == (n - 2, f"line {n}: unknown state 'LOST'")
+
+
+def test_a_byte_that_is_no_utf8_is_told_by_its_line_and_all_before_it_was_read() -> None:
+    content = Bill(HEADER, [odd_row(random.Random(at), at, odd=0) for at in range(9)], SUMMARY).written()
+    broken = content.split(b"\r\n")
+    broken[5] = broken[5].replace(b"wx1", b"\xffx1")
+    assert (len(outcome(content)[0]), outcome(content)[1]) == (9, "")
+    lines, why = outcome(b"\r\n".join(broken))
+    assert (len(lines), why) == (4, "line 6: not UTF-8")
+
+
+@pytest.mark.parametrize("size", [64 << 10, 1 << 20])
+def test_a_line_without_end_is_refused_and_not_kept_in_memory(size: int) -> None:
+    rows = [odd_row(random.Random(at), at, odd=0) for at in range(4)]
+    rows[2][20] = "x" * size
+    lines, why = outcome(Bill(HEADER, rows, SUMMARY).written())
+    assert (len(lines), why) == (2, "line 4: a line without end")
+
+
+def test_a_payment_in_the_place_of_the_summary_is_no_payment() -> None:
+    content = Bill(HEADER, [odd_row(random.Random(at), at, odd=0) for at in range(2)], SUMMARY).written()
+    head, first, second, names, totals, *_ = content.split(b"\r\n")
+    lines, why = outcome(b"\r\n".join([head, first, names, second, totals, b""]))
+    assert (len(lines), why) == (1, "line 4: 27 values for 7 columns")
 
 
 def outcome(content: bytes) -> tuple[list[Line], str]:
@@ -60,14 +122,14 @@ ODD = {
 }
 
 
-def odd_row(chance: random.Random, n: int) -> list[str]:
+def odd_row(chance: random.Random, n: int, *, odd: float = 0.3) -> list[str]:
     amount = f"{chance.randint(0, 99)}.{chance.randint(0, 99):02d}"
     row = [
-        f"2026-11-20 09:00:{n:02d}", "wx1", "1900000001", "0", "", f"42000{n:08d}", f"PTY{n}", "o1", "NATIVE",
+        f"2026-11-20 09:00:{n % 60:02d}", "wx1", "1900000001", "0", "", f"42000{n:08d}", f"PTY{n}", "o1", "NATIVE",
         "SUCCESS", "OTHERS", "CNY", amount, "0.00", "", "", "0.00", "0.00", "", "", "咖啡", "", "0.00380", "0.38%",
         amount, "0.00", "",
     ]  # fmt: skip
-    if chance.random() < 0.3:
+    if chance.random() < odd:
         column = chance.choice(list(ODD))
         row[column] = chance.choice(ODD[column])
     return row

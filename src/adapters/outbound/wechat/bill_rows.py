@@ -1,0 +1,122 @@
+"""The rows of a WeChat Pay bill: lines of UTF-8, each value behind a backtick, the summary last."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO
+
+from domain.errors import BillInvalid
+
+_LINE_LIMIT = 64 * 1024
+_BLOCK = 256 * 1024
+_UNIT = re.compile(r"[(（].*[)）]$")
+_AMOUNT = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,5}))?")
+YUAN, FEN = 100_000, 1_000  # amounts are added up in the unit of their last decimal
+
+Row = Mapping[str, str]
+
+
+class BillRows:
+    """``in_total`` once the summary has begun. A file that ends without one is torn."""
+
+    def __init__(self, source: IO[bytes], columns: tuple[str, ...], total: str) -> None:
+        self._source, self._total, self._rest = source, total, b""
+        first = source.readline(_LINE_LIMIT)
+        if len(first) >= _LINE_LIMIT:
+            raise BillInvalid("a line without end", line=1)
+        try:
+            self.names, self.in_total = _header(1, first.decode()), False
+        except UnicodeDecodeError as error:
+            raise BillInvalid("not UTF-8", line=1) from error
+        if not set(columns) <= set(self.names):
+            raise BillInvalid("not a bill of this kind", line=1)
+
+    def __iter__(self) -> Iterator[tuple[int, Row]]:
+        """Row by row, the summary last."""
+        for first, texts in self.blocks():
+            for at, text in enumerate(texts):
+                row = self.row(first + at, text)
+                if row is None:
+                    continue
+                if self.in_total:
+                    self.end(first + at, texts[at + 1 :])
+                yield first + at, row
+                if self.in_total:
+                    return
+
+    def blocks(self) -> Iterator[tuple[int, Sequence[str]]]:
+        """The lines behind the first, many at a time, and the number of the first of them. What cannot be read is
+        refused when its turn comes."""
+        n = 2
+        while piece := self._source.read(_BLOCK):
+            block, newline, self._rest = (self._rest + piece).rpartition(b"\n")
+            if newline:
+                yield from _texts(n, block)
+                n += block.count(b"\n") + 1
+            if len(self._rest) >= _LINE_LIMIT:
+                raise BillInvalid("a line without end", line=n)
+        if last := self._rest:
+            self._rest = b""
+            yield from _texts(n, last)
+            n += 1
+        raise BillInvalid("the file ends before its summary", line=n - 1)
+
+    def row(self, n: int, text: str) -> Row | None:
+        """By the columns' names. None for the names of the summary, which are those of the rows from then on."""
+        text = text.rstrip("\r")
+        if not text.startswith("`"):
+            self.names = _header(n, text)
+            if self.in_total or self.names[0] != self._total:
+                raise BillInvalid("neither a line nor the summary", line=n)
+            self.in_total = True
+            return None
+        if "\0" in text:
+            raise BillInvalid("not text", line=n)
+        values = text[1:].split(",`")
+        if len(values) != len(self.names):
+            raise BillInvalid(f"{len(values)} values for {len(self.names)} columns", line=n)
+        return dict(zip(self.names, (value.strip() for value in values), strict=True))
+
+    def end(self, n: int, texts: Sequence[str]) -> None:
+        """The summary stands at n, and nothing may follow it."""
+        if any(text.strip() for text in texts) or self._rest.strip() or self._source.read(_LINE_LIMIT).strip():
+            raise BillInvalid("something after the summary", line=n + 1)
+
+
+def _texts(n: int, block: bytes) -> Iterator[tuple[int, Sequence[str]]]:
+    lines = block.split(b"\n")
+    try:
+        if max(map(len, lines)) < _LINE_LIMIT - 1:
+            yield n, block.decode().split("\n")
+            return
+    except UnicodeDecodeError:
+        pass
+    for at, line in enumerate(lines):
+        if len(line) >= _LINE_LIMIT - 1:
+            raise BillInvalid("a line without end", line=n + at)
+        try:
+            yield n + at, [line.decode()]
+        except UnicodeDecodeError as error:
+            raise BillInvalid("not UTF-8", line=n + at) from error
+
+
+def _header(n: int, line: str) -> list[str]:
+    names = [_UNIT.sub("", name.strip()) for name in line.removeprefix("\ufeff").split(",")]
+    if len(set(names)) != len(names):
+        raise BillInvalid("a column stands there twice", line=n)
+    return names
+
+
+def compare(n: int, row: Row, sums: Mapping[str, int]) -> None:
+    for name, wanted in sums.items():
+        if name not in row or units(n, row, name) != wanted:
+            raise BillInvalid(f"{name} does not fit", line=n)
+
+
+def units(n: int, row: Row, name: str) -> int:
+    """An amount (or a count) in hundred-thousandths."""
+    found = _AMOUNT.fullmatch(row[name])
+    if found is None:
+        raise BillInvalid(f"{name} is no amount", line=n)
+    sign, whole, part = found.groups("")
+    amount = int(whole) * YUAN + int(part.ljust(5, "0"))
+    return -amount if sign else amount
