@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from application.confirm_payout import ConfirmPayout
+from application.ports.bills import Moved
 from application.ports.storage import UnitOfWork
 from domain.payouts import PayoutReport, PayoutState
 from domain.settlements import SettlementStatus
@@ -41,12 +43,27 @@ async def own_payouts(
     return others, ahead
 
 
-async def _booked(uow: UnitOfWork, books: Books, settlement_id: str, fund: str) -> int:
+async def own_charges(uow: UnitOfWork, books: Books, moved: Sequence[Moved]) -> Sequence[Moved]:
+    """What moved, without what a rail charged for payouts of ours as it is booked: of those only by how much the bill
+    has it otherwise. Such a line bears the payout's number, and no trade bill knows it."""
+    left = list[Moved]()
+    for one in moved:
+        standing = await uow.settlements.numbered(one.number) if one.traded is None and one.number else None
+        source = standing.source if standing else None
+        if standing is not None and source is not None and source.owner == books.account.id:
+            more = (one.moved or 0) - await _booked(uow, books, standing.id, source.fund, (":charge",))
+            left += [replace(one, moved=more)] if more else []
+        else:
+            left.append(one)
+    return left
+
+
+async def _booked(uow: UnitOfWork, books: Books, settlement_id: str, fund: str, shown: tuple[str, ...] = _SHOWN) -> int:
     """What is booked of this payout on this day, as a bill would show it."""
     receivable = books.receivable(fund)
     return sum(
         transfer.amount.minor if transfer.debit == receivable else -transfer.amount.minor
         for transfer in await uow.ledger.about(settlement_id)
-        if transfer.channel_date == books.day and transfer.idem_key.endswith(_SHOWN)
+        if transfer.channel_date == books.day and transfer.idem_key.endswith(shown)
         if receivable in (transfer.debit, transfer.credit)
     )

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from application.confirm_payout import ConfirmPayout
 from application.crashpoints import crashpoint
-from application.payout_lines import own_payouts
+from application.payout_lines import own_charges, own_payouts
 from application.ports.bills import Compared, FundBalance, Moved
 from application.ports.progress import Progress, Step
 from application.ports.storage import UnitOfWork, UnitOfWorkFactory
@@ -100,7 +100,7 @@ class Reconcile:
         for line in strange:
             if line.movement in _BANK:
                 await uow.ledger.post(books.bank_payout(line.flow_id, line.amount))
-        moved = await uow.bills.compare_funds(account_id, day)
+        moved = await own_charges(uow, books, await uow.bills.compare_funds(account_id, day))
         differences = [_moved(one) for one in moved]
         differences += [_strange(line) for line in strange if line.movement not in _EXPLAINED]
         explained = found.effect + sum(difference.amount for difference in differences)

@@ -221,6 +221,22 @@ async def test_a_payout_that_the_bill_does_not_know_is_a_difference_of_the_balan
     assert (found.kind, found.amount) == (DifferenceKind.BALANCE, settlement.payout.minor)
 
 
+@pytest.mark.parametrize("more", [0, 3])
+async def test_what_a_rail_charged_for_a_payout_is_matched_with_its_line(more: int) -> None:
+    office = await Office().trade(3)
+    settlement = await settled(office)
+    office.house.alipay.payouts.charge = Money(10)
+    await office.house.pay_out(settlement.id)
+    flows = office.flows(office.lines())
+    balance, paid = flows[-1].balance, settlement.payout.minor
+    flows.append(payout_flow(office, 9, settlement, -paid, balance - paid))
+    charge = flow(10, Movement.FEE, -10 - more, balance - paid - 10 - more, "t9")
+    await office.run(office.lines(), [*flows, replace(charge, number=settlement.number)])
+    found = [(one.kind, one.amount) for one in await office.found()]
+    assert found == ([(DifferenceKind.UNTRADED, -more)] if more else [])
+    assert await office.receivable() == balance - paid - 10
+
+
 async def test_a_transfer_that_nobody_ordered_is_a_difference() -> None:
     office = await Office().trade(3)
     flows = office.flows(office.lines())
