@@ -11,7 +11,7 @@ from bench.hot import Measured, Request, Web, take_turns
 from bench.stock import Ground, execute
 
 MANY = 1_000
-WARM = 3 * MANY  # each worker opens a merchant's account once; three turns show most of them to both
+WARM = 5 * MANY  # a worker opens a merchant's account once: after five turns nearly all are known to both
 WITHIN = 0.15  # how far from 1 the ratio may be
 
 
