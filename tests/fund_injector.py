@@ -34,16 +34,16 @@ class FundBill:
         return cls(rows, Decimal(rows[0][BALANCE]) - moved(rows[0]) if rows else Decimal(0))
 
     def written(self) -> bytes:
-        balance, sums = self.opening, {IN: [0, Decimal(0)], OUT: [0, Decimal(0)]}
+        balance = self.opening
         lines = [HEADER]
         for row in self.rows:
             balance += moved(row)
             row[BALANCE] = f"{balance:.2f}"
-            sums[row[DIRECTION]][0] += 1
-            sums[row[DIRECTION]][1] += Decimal(row[AMOUNT])
             lines.append(_line(row))
         total = [f"{len(self.rows)}.0"]
-        total += [text for n, amount in sums.values() for text in (f"{n}.0", f"{amount:.2f}")]
+        for direction in (IN, OUT):
+            amounts = [Decimal(row[AMOUNT]) for row in self.rows if row[DIRECTION] == direction]
+            total += [f"{len(amounts)}.0", f"{sum(amounts):.2f}"]
         return "".join(f"{line}\r\n" for line in [*lines, SUMMARY, _line(total)]).encode()
 
     @property

@@ -3,15 +3,16 @@
 import io
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import IO, ClassVar
+from typing import IO, ClassVar, Self
 
 import pytest
 from hypothesis import settings
 
 from adapters.outbound.wechat.bill_lines import trade_lines
 from application.import_statement import ImportStatement
+from application.ports.storage import UnitOfWorkFactory
 from application.reconcile import Reconcile
 from domain.channels import Access, Channel, ChannelAccount, Credential, FundMode, Method, Mode
 from domain.errors import BillInvalid
@@ -65,21 +66,21 @@ class Desk:
     """One account with some days of payments and refunds, and the bills that a faithful channel would publish."""
 
     chance: random.Random
+    unit_of_work: UnitOfWorkFactory = field(default_factory=lambda: FakeDatabase(pause=_go_on).unit_of_work)
     account: ClassVar[ChannelAccount] = ACCOUNT
     access: ClassVar[Access] = ACCESS
     reader: ClassVar[FakeStatements] = WechatBills()
 
     def __post_init__(self) -> None:
-        self.database, self.clock = FakeDatabase(pause=_go_on), FakeClock(datetime(2026, 11, 25, tzinfo=UTC))
+        self.clock = FakeClock(datetime(2026, 11, 25, tzinfo=UTC))
         self.ids = FakeIds(self.chance.randrange(2**32), self.clock)
-        unit_of_work = self.database.unit_of_work
         statements = {self.account.channel: self.reader}
-        self.import_ = ImportStatement(unit_of_work, statements, self.clock, self.ids, FakeProgress())
-        self.reconcile = Reconcile(unit_of_work, self.clock, self.ids, FakeProgress())
+        self.import_ = ImportStatement(self.unit_of_work, statements, self.clock, self.ids, FakeProgress())
+        self.reconcile = Reconcile(self.unit_of_work, self.clock, self.ids, FakeProgress())
         self.rows: list[list[str]] = []
 
-    async def trade(self) -> "Desk":
-        async with self.database.unit_of_work() as uow:
+    async def trade(self) -> Self:
+        async with self.unit_of_work() as uow:
             await uow.accounts.add_credential(self.access.credential)
             await uow.accounts.add(self.account)
             for n in range(self.chance.randint(1, 8)):
@@ -165,7 +166,7 @@ class Desk:
         return await self.reconcile(ACCOUNT.id, day)
 
     async def found(self, *days: date) -> set[tuple[str, str]]:
-        async with self.database.unit_of_work() as uow:
+        async with self.unit_of_work() as uow:
             return {
                 (str(one.kind), one.number or one.transaction_id)
                 for day in days

@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from typing import IO
+from typing import IO, Self
 
 import pytest
 from hypothesis import settings
@@ -38,9 +38,9 @@ class Desk(trades.Desk):
         self.moves: list[list[str]] = []
         self.posted: list[ChannelPayment | Refund] = []
 
-    async def trade(self) -> "Desk":
+    async def trade(self) -> Self:
         await super().trade()
-        async with self.database.unit_of_work() as uow:
+        async with self.unit_of_work() as uow:
             for one in self.posted:
                 await uow.ledger.post(payment_held(one) if isinstance(one, ChannelPayment) else refund_accepted(one))
         self.moves.sort(key=lambda row: row[0])
