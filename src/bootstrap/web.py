@@ -149,13 +149,7 @@ def _admin(container: Container, api: ApiParts) -> AdminParts:
         run_day=container.run_statement_day(),
         close_day=container.close_statement_day(),
         view_day=ViewStatementDay(container.unit_of_work(), container.progress()),
-        upload_statement=UploadStatement(
-            container.unit_of_work(),
-            container.channels(),
-            container.import_statement(),
-            container.reconcile(),
-            container.clock(),
-        ),
+        upload_statement=_upload_statement(container),
         statements=container.read_merchant_statement(),
         propose_remedy=ProposeRemedy(container.unit_of_work(), container.propose()),
         export_bank_file=container.export_bank_file(),
@@ -181,6 +175,16 @@ def _admin(container: Container, api: ApiParts) -> AdminParts:
         addresses=api.addresses,
         public_url=container.settings().public_url,
         metrics=api.metrics,
+    )
+
+
+def _upload_statement(container: Container) -> UploadStatement:
+    return UploadStatement(
+        container.unit_of_work(),
+        container.channels(),
+        container.import_statement(),
+        container.reconcile(),
+        container.clock(),
     )
 
 

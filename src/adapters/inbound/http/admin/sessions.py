@@ -24,6 +24,33 @@ from domain.sessions import LONGEST
 TAGS = ["Sessions"]
 
 
+@get("/sessions", summary="List your sessions", operation_id="listSessions", tags=TAGS, opt=own())
+async def list_sessions(admin: Admin, me: Me) -> SessionList:
+    """Your open sessions, wherever they are."""
+    return SessionList(data=[session_view(each) for each in await admin.keep_sessions.open(me)])
+
+
+@delete("/sessions/{session_id:str}", summary="End a session", operation_id="endSession", tags=TAGS, opt=own())
+async def end_session(session_id: FromPath[str], admin: Admin, me: Me) -> None:
+    """Sign out: of this session (`current`) or of another one of yours."""
+    assert me.session is not None
+    await admin.keep_sessions.end(me, me.session.id if session_id == "current" else session_id)
+
+
+@delete("/sessions", summary="Sign out everywhere", operation_id="endAllSessions", tags=TAGS, opt=own())
+async def end_all(admin: Admin, me: Me) -> None:
+    """End every session of yours, this one too."""
+    await admin.keep_sessions.end_all(me)
+
+
+@get("/me", summary="Who am I", operation_id="getMe", tags=TAGS, opt=own())
+async def get_me(admin: Admin, me: Me) -> MeView:
+    """You, this session, and what you may do now."""
+    assert me.session is not None
+    user = await admin.keep_sessions.me(me)
+    return me_view(user, me.session, me.actor, me.duties, fresh=me.fresh)
+
+
 def session_handlers(realm: Realm) -> list[HTTPRouteHandler]:
     """The routes of one realm: each realm's sessions open its own doors only."""
 
@@ -37,22 +64,6 @@ def session_handlers(realm: Realm) -> list[HTTPRouteHandler]:
         opened = await admin.sign_in(realm, data.login, data.password, data.code, origin)
         cookies = [_cookie(admin, realm, opened.token)] if data.cookie else []
         return Response(opened_view(opened, show=not data.cookie), status_code=201, cookies=cookies)
-
-    @get("/sessions", summary="List your sessions", operation_id="listSessions", tags=TAGS, opt=own())
-    async def list_sessions(admin: Admin, me: Me) -> SessionList:
-        """Your open sessions, wherever they are."""
-        return SessionList(data=[session_view(each) for each in await admin.keep_sessions.open(me)])
-
-    @delete("/sessions/{session_id:str}", summary="End a session", operation_id="endSession", tags=TAGS, opt=own())
-    async def end_session(session_id: FromPath[str], admin: Admin, me: Me) -> None:
-        """Sign out: of this session (`current`) or of another one of yours."""
-        assert me.session is not None
-        await admin.keep_sessions.end(me, me.session.id if session_id == "current" else session_id)
-
-    @delete("/sessions", summary="Sign out everywhere", operation_id="endAllSessions", tags=TAGS, opt=own())
-    async def end_all(admin: Admin, me: Me) -> None:
-        """End every session of yours, this one too."""
-        await admin.keep_sessions.end_all(me)
 
     @post(
         "/sessions/current/prove",
@@ -76,13 +87,6 @@ def session_handlers(realm: Realm) -> list[HTTPRouteHandler]:
         if by_cookie and opened:
             answer.cookies.append(_cookie(admin, realm, opened[0].token))
         return answer
-
-    @get("/me", summary="Who am I", operation_id="getMe", tags=TAGS, opt=own())
-    async def get_me(admin: Admin, me: Me) -> MeView:
-        """You, this session, and what you may do now."""
-        assert me.session is not None
-        user = await admin.keep_sessions.me(me)
-        return me_view(user, me.session, me.actor, me.duties, fresh=me.fresh)
 
     return [sign_in, list_sessions, end_session, end_all, prove, get_me]
 
