@@ -16,7 +16,7 @@ from domain.times import shanghai_day
 from tests.fakes.clock import FakeClock
 from tests.fakes.house import House
 from tests.fakes.treasury import Treasury
-from tests.unit.application.test_refunds import WECHAT
+from tests.unit.application.refunds import WECHAT
 
 MP, MA, MR, MD, FI = (
     AccountKind.MERCHANT_PENDING,

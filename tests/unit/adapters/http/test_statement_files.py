@@ -19,7 +19,7 @@ from domain.times import shanghai_day
 from tests.fakes.statements import written
 from tests.unit.adapters.http.office import Office
 from tests.unit.adapters.http.shop import code_of
-from tests.unit.application.test_reconcile import line_of
+from tests.unit.application.statements import line_of
 
 
 class Desk:
