@@ -86,7 +86,7 @@ class Tree:
 
     def test(self, *ids: str) -> tuple[int | None, str]:
         """pytest's exit status (None: it hung and was ended) and what it printed."""
-        words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *ids]
+        words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants", *ids]
         process = subprocess.Popen(
             words,
             cwd=self.root,

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import redis
-from hypothesis import settings
+from hypothesis import Phase, settings
 from sqlalchemy import make_url
 
 from bootstrap.embedded import temporary_postgres, temporary_valkey
@@ -32,8 +32,12 @@ if TYPE_CHECKING:
 
 PULL_WITHIN = 30.0
 
-# For `make check`. Where nothing is said, a hundred examples.
-settings.register_profile("check", max_examples=20)
+# Property tests run without a stop-watch: the machine is shared. Where nothing is said, with a hundred examples.
+settings.register_profile("pitaya", deadline=None)
+settings.load_profile("pitaya")
+settings.register_profile("check", max_examples=20)  # for `make check`
+# For `make mutants`: the first example that fails is enough, and every run tries the same ones.
+settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate], derandomize=True)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
@@ -30,7 +30,7 @@ from domain.statements import (
     StatementFile,
     StatementKind,
 )
-from domain.times import shanghai_day
+from domain.times import SHANGHAI, shanghai_day
 from tests.contracts.stage import NOW, OnStage, Stage
 
 DAY = shanghai_day(NOW)
@@ -107,9 +107,10 @@ async def flows(stage: Stage, lines: list[FundLine], day: date = DAY, content: b
         await uow.bills.store(file, io.BytesIO(content), lines)
 
 
-async def paid(stage: Stage, transaction: str = "") -> ChannelPayment:
+async def paid(stage: Stage, transaction: str = "", at: datetime = NOW) -> ChannelPayment:
     order = await stage.order()
-    payment = replace(stage.new_payment(order, await stage.attempt(order), transaction), received=Money(10_000))
+    payment = stage.new_payment(order, await stage.attempt(order), transaction)
+    payment = replace(payment, received=Money(10_000), paid_at=at)
     async with stage.unit_of_work() as uow:
         await uow.payments.add(payment)
     return payment
@@ -246,6 +247,17 @@ class BillsContract(OnStage):
             compared = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
             assert await uow.bills.line(stage.account.id, DAY, 1) == stranger
         assert (list(compared.lines), [one.id for one in compared.ours]) == ([stranger], [payment.id])
+
+    async def test_a_day_begins_and_ends_at_midnight_in_shanghai(self, stage: Stage) -> None:
+        midnight = datetime.combine(DAY, time(tzinfo=SHANGHAI))
+        second = timedelta(seconds=1)
+        instants = (midnight - second, midnight, midnight + ONE - second, midnight + ONE)
+        before, first, last, after = [await paid(stage, f"tx_{n}", at=at) for n, at in enumerate(instants)]
+        for day, payments in ((DAY - ONE, [before]), (DAY, [first, last]), (DAY + ONE, [after])):
+            await stored(stage, [line_of(one, n=n) for n, one in enumerate(payments, start=1)], day, str(day).encode())
+            async with stage.unit_of_work() as uow:
+                compared = await uow.bills.compare(stage.account.id, day, ours_only=False)
+            assert (compared.matched, list(compared.lines), list(compared.ours)) == (len(payments), [], []), day
 
     async def test_a_line_twice_is_left_although_each_equals_ours(self, stage: Stage) -> None:
         payment = await paid(stage)

@@ -1,11 +1,13 @@
 """The table of mutants fits the tree: what `make mutants` would only find out half an hour later."""
 
 import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from application.ports.promises import PROMISES
 from bench.mutants import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
@@ -27,3 +29,26 @@ def test_each_mutant_has_its_place_and_its_test(mutant: Mutant) -> None:
 
 def test_each_mutant_has_a_name_of_its_own() -> None:
     assert [name for name, count in Counter(mutant.name for mutant in mutants()).items() if count > 1] == []
+
+
+def promised() -> dict[str, str]:
+    """The promises of docs/reliability.md: id and sentence."""
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    return dict(re.findall(r"^\| ([MLRS]\d+) \| (.+) \|$", text, re.MULTILINE))
+
+
+def test_the_promises_are_told_as_they_are_checked() -> None:
+    assert promised().items() >= PROMISES.items()
+
+
+def test_each_promise_has_a_mutant_and_each_mutant_breaks_a_promise() -> None:
+    assert {mutant.promise for mutant in mutants()} == {*promised(), "imports"}
+
+
+def test_each_import_contract_has_a_mutant() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = {contract["id"] for contract in pyproject["tool"]["importlinter"]["contracts"]}
+    broken = [mutant.name.partition(":")[0] for mutant in mutants() if mutant.promise == "imports"]
+
+    # "core" is ours: import-linter cannot say that a package imports the standard library only.
+    assert {*broken} == contracts | {"core"}

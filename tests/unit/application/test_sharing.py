@@ -304,6 +304,19 @@ async def test_what_cannot_be_shared_is_said_before_the_channel_is_asked(play: P
 
 
 @BOTH
+async def test_the_next_share_takes_no_more_than_what_shares_and_refunds_have_left(play: Play) -> None:
+    receiver, order = await play.receiver(), await play.order()
+    await play.share(order, (receiver, 1_000), no="S-1")
+    with pytest.raises(Conflict) as refusal:
+        await play.share(order, (receiver, 9_001), no="S-2")
+    assert refusal.value.code == "share_exceeds_paid"
+    assert await play.refund(order, 5_000) is RefundStatus.SUCCEEDED  # the receiver gives half of its part back
+    with pytest.raises(Conflict) as refusal:
+        await play.share(order, (receiver, 4_501), no="S-3")
+    assert refusal.value.code == "share_exceeds_paid"
+
+
+@BOTH
 async def test_a_refund_waits_for_a_share_that_is_under_way(play: Play) -> None:
     order, receiver = await play.order(), await play.receiver()
     play.rail.at_once = False

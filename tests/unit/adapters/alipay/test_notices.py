@@ -60,7 +60,6 @@ def test_the_same_notice_again_is_the_same_notice() -> None:
 
 
 @given(name=st.sampled_from(sorted(HONEST)), data=st.data())
-@settings(deadline=None)
 def test_one_changed_character_in_any_field_is_refused(name: str, data: Any) -> None:
     value = HONEST[name]
     at = data.draw(st.integers(0, len(value) - 1))
@@ -70,7 +69,6 @@ def test_one_changed_character_in_any_field_is_refused(name: str, data: Any) -> 
 
 
 @given(at=st.integers(0, len(form(HONEST)) - 1), byte=st.integers(0, 255))
-@settings(deadline=None)
 def test_one_changed_byte_of_the_body_is_refused_or_changes_nothing(at: int, byte: int) -> None:
     body = form(HONEST)
     mutated = body[:at] + bytes([byte]) + body[at + 1 :]
@@ -84,20 +82,18 @@ def test_one_changed_byte_of_the_body_is_refused_or_changes_nothing(at: int, byt
 
 
 @given(name=st.sampled_from(sorted(HONEST)))
-@settings(deadline=None)
 def test_a_notice_without_one_of_its_fields_is_refused(name: str) -> None:
     assert _refused(form({field: value for field, value in HONEST.items() if field != name}))
 
 
 @given(name=st.text("abcdefgh_", min_size=1, max_size=12), value=st.text(max_size=8))
-@settings(deadline=None)
 def test_a_notice_with_a_field_more_is_refused(name: str, value: str) -> None:
     assume(name not in HONEST)
     assert _refused(form(HONEST | {name: value})) == "bad_signature"
 
 
 @given(body=st.binary(max_size=200))
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_no_bytes_at_all_raise_anything_but_a_refusal(body: bytes) -> None:
     assert _refused(body)
 
