@@ -449,6 +449,30 @@ class FundBillsContract(OnStage):
                 FundBalance("BASIC", 1_067, 11_029, 9_962, 1_067, 0)
             ]
 
+    @pytest.mark.parametrize("newest_first", [True, False])
+    async def test_balances_between_the_lines_need_not_follow_if_the_last_one_does(
+        self, stage: Stage, newest_first: bool
+    ) -> None:
+        """As Alipay's do not always; and with two lines whose balances say nothing, the times say which is the last."""
+        hour = timedelta(hours=1)
+        moves = [flow(1, Movement.PAYMENT, 30, 777), flow(2, Movement.PAYMENT, 10, 140)]
+        moves = [replace(move, at=NOW + move.n * hour) for move in moves]
+        await flows(stage, [replace(move, n=3 - move.n) for move in moves[::-1]] if newest_first else moves)
+        async with stage.unit_of_work() as uow:
+            assert list(await uow.bills.balances(stage.account.id, DAY)) == [
+                FundBalance("BASIC", 100, 140, 40, None, 0)
+            ]
+
+    async def test_a_line_that_is_not_on_the_bill_shows_between_the_closing_before_and_the_movement(
+        self, stage: Stage
+    ) -> None:
+        await flows(stage, [flow(1, Movement.PAYMENT, 100, 100)], DAY - ONE, b"before")
+        # Between the two, 50 went away and the bill does not say so.
+        await flows(stage, [flow(1, Movement.PAYMENT, 30, 130), flow(2, Movement.PAYMENT, 10, 90)])
+        async with stage.unit_of_work() as uow:
+            (balance,) = await uow.bills.balances(stage.account.id, DAY)
+        assert (balance.opening, balance.previous_closing) == (50, 100)
+
 
 class DiscrepanciesContract(OnStage):
     async def test_a_discrepancy_is_one_by_its_key_and_keeps_every_field(self, stage: Stage) -> None:

@@ -200,8 +200,8 @@ class FakeBills:
         return [
             FundBalance(
                 fund=fund,
-                opening=_in_time(lines)[0].balance - _in_time(lines)[0].amount,
-                closing=_in_time(lines)[-1].balance,
+                opening=_closing(lines) - sum(line.amount for line in lines),
+                closing=_closing(lines),
                 movement=sum(line.amount for line in lines),
                 previous_closing=self._previous(account_id, day, fund),
                 booked_movement=self._booked(account_id, day, fund),
@@ -219,7 +219,7 @@ class FakeBills:
             if bill.account_id == account_id and bill.day < day:
                 days[bill.day] += [line for line in bill.lines if isinstance(line, FundLine) and line.fund == fund]
         before = {day: lines for day, lines in days.items() if lines}
-        return _in_time(before[max(before)])[-1].balance if before else None
+        return _closing(before[max(before)]) if before else None
 
     def _booked(self, account_id: str, day: date, fund: str) -> int:
         def is_it(account: Account) -> bool:
@@ -356,9 +356,10 @@ def _near(one: date, other: date) -> bool:
     return abs(one - other) <= _NEIGHBOURS
 
 
-def _in_time(lines: Sequence[FundLine]) -> Sequence[FundLine]:
-    """Oldest first, whichever way the bill runs."""
+def _closing(lines: Sequence[FundLine]) -> int:
+    """What the newest line says, whichever way the bill runs."""
     pairs = list(itertools.pairwise(lines))
     falling = sum(lower.balance == upper.balance - upper.amount for upper, lower in pairs)
     rising = sum(lower.balance - lower.amount == upper.balance for upper, lower in pairs)
-    return lines[::-1] if falling > rising else lines
+    newest_first = falling > rising if falling != rising else lines[0].at > lines[-1].at
+    return lines[0 if newest_first else -1].balance

@@ -149,7 +149,9 @@ MOVED = Statement(
 
 # A fact cannot be booked before it happened, so its transfers were created on that day or later; the block index of
 # created_at finds them. WeChat Pay's bills run from the oldest line to the newest, Alipay's the other way: which way it
-# is, is seen from the balances, each of which is the one before it and its own amount.
+# is, is seen from the balances, each of which is the one before it and its own amount; where they do not say, from the
+# times. What Alipay says between its lines need not follow (alipay.data.bill.accountlog.query, balance: 余额变动并不保证
+# 连续, 但是会保证最终一致), so a day has opened with what it closed with less all that moved.
 BALANCES = Statement(
     """
     WITH flow AS (
@@ -162,24 +164,27 @@ BALANCES = Statement(
       WINDOW w AS (PARTITION BY fund, day ORDER BY n)),
     way AS (
       SELECT fund, day, sum(amount)::bigint AS movement, min(n) AS top, max(n) AS bottom,
-             count(*) FILTER (WHERE balance = before_above) > count(*) FILTER (WHERE balance - amount = above)
-               AS newest_first
+             count(*) FILTER (WHERE balance = before_above) AS falling,
+             count(*) FILTER (WHERE balance - amount = above) AS rising
         FROM flow GROUP BY fund, day),
     ends AS (
-      SELECT way.fund, way.day, way.movement, first.balance - first.amount AS opening, last.balance AS closing
+      SELECT way.fund, way.day, way.movement,
+             CASE WHEN falling <> rising THEN falling > rising ELSE top.at > bottom.at END AS newest_first,
+             top.balance AS upper, bottom.balance AS lower
         FROM way
-        JOIN fund_line first ON first.account_id = $1 AND first.day = way.day AND first.fund = way.fund
-                            AND first.n = CASE WHEN newest_first THEN bottom ELSE top END
-        JOIN fund_line last ON last.account_id = $1 AND last.day = way.day AND last.fund = way.fund
-                           AND last.n = CASE WHEN newest_first THEN top ELSE bottom END)
-    SELECT fund, opening, closing, movement,
-           (SELECT p.closing FROM ends p WHERE p.fund = f.fund AND p.day < $2) AS previous_closing,
+        JOIN fund_line top ON top.account_id = $1 AND top.day = way.day AND top.fund = way.fund AND top.n = way.top
+        JOIN fund_line bottom ON bottom.account_id = $1 AND bottom.day = way.day AND bottom.fund = way.fund
+                             AND bottom.n = way.bottom),
+    told AS (
+      SELECT fund, day, movement, CASE WHEN newest_first THEN upper ELSE lower END AS closing FROM ends)
+    SELECT fund, closing - movement AS opening, closing, movement,
+           (SELECT p.closing FROM told p WHERE p.fund = f.fund AND p.day < $2) AS previous_closing,
            (SELECT coalesce(sum(CASE WHEN t.debit_account = a.id THEN t.amount ELSE -t.amount END), 0)::bigint
               FROM ledger_account a
               JOIN transfer t ON a.id IN (t.debit_account, t.credit_account)
              WHERE a.kind = 'CR' AND a.owner = $1 AND a.fund = f.fund AND t.channel_date = $2
                AND t.created_at >= ($2::date - 1)::timestamp AT TIME ZONE 'Asia/Shanghai') AS booked_movement
-      FROM ends f WHERE day = $2
+      FROM told f WHERE day = $2
      ORDER BY fund
     """,
     ("account_id", "day"),
