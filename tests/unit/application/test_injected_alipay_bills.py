@@ -63,6 +63,9 @@ class Desk(wechat.Desk):
         ]
         return AlipayBill(head, list(rows))
 
+    def trade_bill(self, day: date, rows: Sequence[list[str]]) -> bytes:
+        return self.published(day, rows).written()
+
 
 def row(payment: ChannelPayment, kind: str, at: str, amounts: tuple[str, str, str], refund: str) -> list[str]:
     """``amounts``: 订单金额, 商家实收, 服务费."""

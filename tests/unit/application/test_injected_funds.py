@@ -3,7 +3,7 @@
 import io
 import random
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import IO, Self
 
@@ -49,31 +49,40 @@ class Desk(trades.Desk):
     def payment_row(self, payment: ChannelPayment) -> list[str]:
         row, fee = super().payment_row(payment), trades.share(payment, payment.received.minor)
         self.posted.append(payment)
-        about = (payment.transaction_id, payment.number)
-        self._moved(row[0], about, ("交易", "交易", IN), payment.received.minor, "结算总金额")
-        if fee:
-            self._moved(row[0], about, ("交易", "扣除交易手续费", OUT), fee, "")
+        self.payment_moves(payment, fee)
         return row
 
     def refund_row(self, payment: ChannelPayment, refund: Refund, fee: int) -> list[str]:
         row = super().refund_row(payment, refund, fee)
         self.posted.append(refund)
-        remark = f"退款总金额{refund.debit.yuan}元;含手续费{Money(fee).yuan}元"
-        kind = ("退款", "退款", OUT)
-        self._moved(row[0], (refund.channel_id or "", refund.number), kind, refund.debit.minor - fee, remark)
+        self.refund_moves(payment, refund, fee)
         return row
 
-    def _moved(self, at: str, about: tuple[str, str], kind: tuple[str, str, str], amount: int, remark: str) -> None:
+    def payment_moves(self, payment: ChannelPayment, fee: int) -> None:
+        about = (payment.transaction_id, payment.number)
+        self._moved(payment.paid_at, about, ("交易", "交易", IN), payment.received.minor, "结算总金额")
+        if fee:
+            self._moved(payment.paid_at, about, ("交易", "扣除交易手续费", OUT), fee, "")
+
+    def refund_moves(self, payment: ChannelPayment, refund: Refund, fee: int) -> None:
+        assert refund.accepted_at is not None
+        remark = f"退款总金额{refund.debit.yuan}元;含手续费{Money(fee).yuan}元"
+        about = (refund.channel_id or "", refund.number)
+        self._moved(refund.accepted_at, about, ("退款", "退款", OUT), refund.debit.minor - fee, remark)
+
+    def _moved(
+        self, at: datetime, about: tuple[str, str], kind: tuple[str, str, str], amount: int, remark: str
+    ) -> None:
         business, voucher = about
         flow = f"4200000{len(self.moves):012d}"
-        self.moves.append([at, business, flow, *kind, Money(amount).yuan, "", "system", remark, voucher])
+        when = f"{at:%Y-%m-%d %H:%M:%S}"
+        self.moves.append([when, business, flow, *kind, Money(amount).yuan, "", "system", remark, voucher])
 
-    async def moved(self, day: date, funds: FundBill) -> StatementDay:
+    async def moved(self, day: date, funds: bytes) -> StatementDay:
         """After the trade bill of the day, which is as it should be."""
         rows = self.rows if day == DAY else []
-        await self.import_(ACCESS, day, StatementKind.TRADE, io.BytesIO(self.bill(rows).written()))
-        source = io.BytesIO(funds.written())
-        await self.import_(ACCESS, day, StatementKind.FUND, source, fund="BASIC")
+        await self.import_(self.access, day, StatementKind.TRADE, io.BytesIO(self.trade_bill(day, rows)))
+        await self.import_(self.access, day, StatementKind.FUND, io.BytesIO(funds), fund="BASIC")
         return await self.reconcile(ACCOUNT.id, day)
 
 
@@ -88,12 +97,12 @@ async def test_every_planted_difference_is_found_and_no_other(block: int) -> Non
         desk = await Desk(chance).trade()
         funds = FundBill(desk.moves, opening=Decimal(chance.choice((0, 0, 500))))
         funds.spoil(chance)
-        day = await desk.moved(DAY, funds)
+        day = await desk.moved(DAY, funds.written())
         assert await desk.found(DAY) == funds.planted, f"seed {seed}"
         gap = Decimal(chance.choice(("0", "0.01", "-3.00"))) if funds.rows else Decimal(0)
         after = FundBill([["2026-11-21 08:00:00", "1", "2", "其他", "说不清", OUT, "0.50", "", "system", "", "V1"]])
         after.opening, planted = funds.closing + gap, {("untraded", "V1")} | ({("balance", "")} if gap else set())
-        await desk.moved(DAY + ONE, after)
+        await desk.moved(DAY + ONE, after.written())
         assert await desk.found(DAY + ONE) == planted, f"seed {seed}"
         assert await desk.reconcile(ACCOUNT.id, DAY) == day, f"seed {seed}: a run again changed something"
         assert await desk.found(DAY) == funds.planted, f"seed {seed}"
@@ -102,7 +111,7 @@ async def test_every_planted_difference_is_found_and_no_other(block: int) -> Non
 async def test_a_faithful_fund_bill_has_no_difference() -> None:
     for seed in range(50):
         desk = await Desk(random.Random(seed)).trade()
-        day = await desk.moved(DAY, FundBill(desk.moves))
+        day = await desk.moved(DAY, FundBill(desk.moves).written())
         assert (day.differences, day.held, day.matched) == (0, 0, len(desk.rows)), f"seed {seed}"
 
 
@@ -121,7 +130,7 @@ async def test_a_faithful_fund_bill_has_no_difference() -> None:
 async def test_a_fund_bill_that_cannot_be_believed_is_refused_whole(spoil: object) -> None:
     desk = await Desk(random.Random(7)).trade()
     funds = FundBill(desk.moves)
-    await desk.moved(DAY, funds)
+    await desk.moved(DAY, funds.written())
     changed = io.BytesIO(spoil(funds.written()))  # type: ignore[operator]
     with pytest.raises(BillInvalid):
         await desk.import_(ACCESS, DAY, StatementKind.FUND, changed, fund="BASIC")
