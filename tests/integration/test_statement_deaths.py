@@ -1,6 +1,7 @@
 """kill -9 in the midst of a bill, of its matching, of its closing: run again, it comes to the same."""
 
 import asyncio
+import gzip
 import hashlib
 import os
 import signal
@@ -168,6 +169,24 @@ async def test_a_day_whose_process_was_killed_comes_to_the_same_when_it_is_run_a
     assert [one[2] for one in posted if one[1] == "channel_cost"] == [HERE * 38 + 2]
     assert len(posted) == HERE + 1
     assert (len(files), lines[0][0], lines[0][4]) == (1, LINES, 1)
+
+
+async def test_the_command_takes_a_gzipped_bill_as_the_bill_that_is_in_it_and_no_torn_one(desk: Desk) -> None:
+    plain = desk.file.read_bytes()
+    sha256 = hashlib.sha256(plain).hexdigest()
+    desk.file.write_bytes(gzip.compress(plain)[:-9])
+    torn = await desk.reconcile()
+    assert (torn.returncode, torn.stdout) == (1, "")
+    assert torn.stderr.splitlines()[-1] == "pitaya: the gzip ends too early (bill_invalid)"
+    assert (await desk.kept())[3] == []
+    desk.file.write_bytes(gzip.compress(plain))
+    done = await desk.reconcile()
+    assert done.returncode == 0, done.stderr
+    (day, found, posted, files, lines, *_) = await desk.kept()
+    assert day == [("with_differences", f'{{"trade":"{sha256}"}}', HERE - 1, 1, 0, LINES - HERE, None)]
+    assert (files, lines[0][0], len(found)) == ([(sha256, len(plain), LINES)], LINES, 1)
+    assert done.stdout.splitlines()[1] == f"matched {HERE - 1}, foreign {LINES - HERE}, held 0, open discrepancies 1"
+    assert len(posted) == HERE + 1
 
 
 async def test_a_day_whose_closing_was_killed_is_closed_once(desk: Desk) -> None:

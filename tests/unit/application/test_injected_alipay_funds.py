@@ -28,7 +28,7 @@ class AlipayFunds(trades.AlipayBills):
 
 
 class Desk(funds.Desk, trades.Desk):
-    """The same trade through Alipay, and the fund bills that it would publish, in their old form or in their new one."""
+    """The same trade through Alipay, and the fund bills that it would publish, in their old form or their new one."""
 
     reader = AlipayFunds()
 

@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
-from typing import IO, Self
+from typing import IO, ClassVar, Self
 
 import pytest
 from hypothesis import settings
@@ -18,6 +18,7 @@ from domain.money import Money
 from domain.payments import ChannelPayment
 from domain.refunds import Refund
 from domain.statements import FundLine, StatementDay, StatementKind
+from tests.fakes.statements import FakeStatements
 from tests.fund_injector import AMOUNT, IN, OUT, FundBill
 from tests.unit.application import test_injected_bills as trades
 from tests.unit.application.test_injected_bills import ACCESS, ACCOUNT, DAY, ONE
@@ -31,7 +32,7 @@ class WechatFunds(trades.WechatBills):
 class Desk(trades.Desk):
     """The same trade, posted as well, and the fund bills that a faithful channel would publish."""
 
-    reader = WechatFunds()
+    reader: ClassVar[FakeStatements] = WechatFunds()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -150,8 +150,8 @@ MOVED = Statement(
 # A fact cannot be booked before it happened, so its transfers were created on that day or later; the block index of
 # created_at finds them. WeChat Pay's bills run from the oldest line to the newest, Alipay's the other way: which way it
 # is, is seen from the balances, each of which is the one before it and its own amount; where they do not say, from the
-# times. What Alipay says between its lines need not follow (alipay.data.bill.accountlog.query, balance: 余额变动并不保证
-# 连续, 但是会保证最终一致), so a day has opened with what it closed with less all that moved.
+# times. What Alipay's balances say between the lines need not follow (余额变动并不保证连续, says its document of
+# alipay.data.bill.accountlog.query), so a day has opened with what it closed with less all that moved.
 BALANCES = Statement(
     """
     WITH flow AS (

@@ -1,8 +1,10 @@
 """Operators hand in bills as files: kept with who brought them, matched, or refused with the line."""
 
+import asyncio
 import gzip
 import hashlib
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import httpx
@@ -16,6 +18,7 @@ from domain.permissions import FINANCE, RISK
 from domain.reconciliation import DiscrepancyStatus
 from domain.statements import StatementFile
 from domain.times import shanghai_day
+from tests.fakes.progress import FakeProgress
 from tests.fakes.statements import written
 from tests.unit.adapters.http.office import Office
 from tests.unit.adapters.http.shop import code_of
@@ -98,6 +101,24 @@ async def test_a_day_tells_how_far_a_run_of_it_is() -> None:
     await desk.office.progress.tell(desk.account_id, desk.day, step)
     told = (await desk.mina.call("GET", desk.path)).json()
     assert told["progress"] == {"bill": "trade", "lines": 5_000, "taken": 1 << 20, "size": 1 << 33, "matched": 0}
+
+
+async def test_a_day_that_is_not_open_yet_tells_how_far_its_first_file_is() -> None:
+    desk = await Desk().open()
+    progress, seen = desk.office.progress, list[Any]()
+
+    async def tell(account_id: str, day: date, step: Step | None) -> None:
+        await FakeProgress.tell(progress, account_id, day, step)
+        if step is not None and step.bill:
+            seen.append(await asyncio.create_task(desk.mina.call("GET", desk.path)))
+
+    progress.tell = tell  # type: ignore[method-assign]
+    answer = await desk.hand_in(desk.bill + b"torn")
+    assert code_of(answer) == "bill_invalid"
+    told = seen[0].json()
+    assert (told["status"], told["bills"], told["mode"]) == ("awaiting_bill", [], "test")
+    assert (told["progress"]["bill"], told["progress"]["size"]) == ("trade", len(desk.bill) + 4)
+    assert code_of(await desk.mina.call("GET", desk.path)) == "not_found", "a refused file leaves no day behind"
 
 
 async def test_sent_twice_it_is_taken_in_once_with_a_key_and_without() -> None:
