@@ -318,7 +318,7 @@ class Container(containers.DeclarativeContainer):
     bulk_unit_of_work = bulk_database.provided.unit_of_work
     close_day = providers.Factory(CloseDay, bulk_unit_of_work, ledger_roots, clock)
     prove_days = providers.Factory(ProveDays, bulk_unit_of_work, ledger_roots)
-    reconcile = providers.Factory(Reconcile, bulk_unit_of_work, clock, ids, progress)
+    reconcile = providers.Factory(Reconcile, bulk_unit_of_work, clock, ids, progress, settings.provided.hold_days)
     import_statement = providers.Factory(ImportStatement, bulk_unit_of_work, channels, clock, ids, progress)
     fetch_statement = providers.Factory(FetchStatement, unit_of_work, channels, import_statement, reconcile, clock)
     read_merchant_statement = providers.Factory(ReadMerchantStatement, bulk_unit_of_work, clock)

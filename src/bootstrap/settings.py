@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from domain.channels import Channel, Mode
+from domain.reconciliation import HOLD_DAYS, HOLD_DAYS_AT_MOST
 
 # The channels' own addresses. Alipay has a public sandbox for test mode, WeChat Pay has none.
 GATEWAYS = {
@@ -49,6 +50,7 @@ class Settings:
     PITAYA_POOL_SIZE             database connections a process; PITAYA_NOTICE_POOL_SIZE is reserved for notices
     PITAYA_TRUSTED_PROXIES       networks, comma separated: whose X-Forwarded-For is believed; default: nobody's
     PITAYA_REQUIRE_TOTP          ``0``: people may go without a second factor; refused where live money is; default 1
+    PITAYA_HOLD_DAYS             1 to 3 days that a line without its other side waits for a neighbour's bill; default 1
     PITAYA_AUDIT_EXPORT          a directory outside the database, where the audit chain's end is appended daily
     PITAYA_LOG_LEVEL             default INFO
     PITAYA_CRASH                 ``name:nth``: die at a crash point (tests only)
@@ -71,6 +73,7 @@ class Settings:
     notice_pool_size: int = 4
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     totp_required: bool = True
+    hold_days: int = HOLD_DAYS
     audit_export: Path | None = None
     log_level: str = "INFO"
     crash: str | None = None
@@ -109,6 +112,7 @@ class Settings:
             notice_pool_size=_count(environment, "PITAYA_NOTICE_POOL_SIZE", 4),
             trusted_proxies=_networks(environment.get("PITAYA_TRUSTED_PROXIES", "")),
             totp_required=environment.get("PITAYA_REQUIRE_TOTP", "1") != "0",
+            hold_days=_count(environment, "PITAYA_HOLD_DAYS", HOLD_DAYS, most=HOLD_DAYS_AT_MOST),
             audit_export=Path(environment["PITAYA_AUDIT_EXPORT"]) if environment.get("PITAYA_AUDIT_EXPORT") else None,
             log_level=environment.get("PITAYA_LOG_LEVEL", "INFO").upper(),
             crash=environment.get("PITAYA_CRASH") or None,
@@ -168,10 +172,12 @@ def _of(addresses: Mapping[tuple[Channel, Mode], str], channel: Channel) -> dict
     return {mode: url for (of, mode), url in addresses.items() if of is channel}
 
 
-def _count(environment: Mapping[str, str], name: str, default: int) -> int:
+def _count(environment: Mapping[str, str], name: str, default: int, *, most: int | None = None) -> int:
     text = environment.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise SettingsError(f"{name} is a number above zero")
+    if most is not None and int(text) > most:
+        raise SettingsError(f"{name} is at most {most}")
     return int(text)
 
 

@@ -15,7 +15,7 @@ from domain.ledger import Account, AccountKind
 from domain.merchants import LatePayment
 from domain.numbers import channel_number
 from domain.payments import ChannelPayment
-from domain.reconciliation import Discrepancy
+from domain.reconciliation import HOLD_DAYS, Discrepancy
 from domain.statements import (
     FundLine,
     Line,
@@ -38,6 +38,7 @@ class Office:
     """A house with its reconciliation, and the bills that its Alipay will publish."""
 
     clock: FakeClock = field(default_factory=FakeClock)
+    hold_days: int = HOLD_DAYS
 
     def __post_init__(self) -> None:
         self.house = house = House(self.clock)
@@ -46,7 +47,7 @@ class Office:
         unit_of_work, clock, ids = house.database.unit_of_work, house.clock, house.ids
         self.open_days = OpenStatementDays(unit_of_work, clock)
         self.import_ = ImportStatement(unit_of_work, statements, clock, ids, self.progress)
-        self.reconcile = Reconcile(unit_of_work, clock, ids, self.progress)
+        self.reconcile = Reconcile(unit_of_work, clock, ids, self.progress, self.hold_days)
         self.fetch = FetchStatement(unit_of_work, statements, self.import_, self.reconcile, clock)
         self.fetch_due = FetchDueStatements(unit_of_work, self.fetch, clock)
         self.close = CloseStatementDay(unit_of_work, clock, ids)

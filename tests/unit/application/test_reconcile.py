@@ -75,6 +75,31 @@ async def test_what_is_missing_on_either_side_is_held_and_then_a_discrepancy() -
     assert kinds == {DifferenceKind.MISSING_HERE: 10_000, DifferenceKind.MISSING_THERE: -10_000}
 
 
+@pytest.mark.parametrize("days", [1, 2, 3])
+async def test_what_is_missing_waits_as_many_days_as_it_is_said_and_its_other_side_may_come_on_the_last(
+    days: int,
+) -> None:
+    office = await Office(hold_days=days).trade(2)
+    for later in range(days):
+        day = await office.run(office.lines()[:1], later=later)
+        assert (day.held, day.differences) == (1, 0), f"{later} days later"
+    late = office.lines()[1]._replace(n=1, day=office.day + days * ONE)
+    async with office.house.database.unit_of_work() as uow:
+        await uow.bills.open_day(StatementDay(account_id=office.account_id, mode=office.mode, day=late.day))
+    office.bills.publish(office.account_id, late.day, [late])
+    assert (await office.fetch(office.account_id, late.day)).matched == 1
+    again = await office.reconcile(office.account_id, office.day)
+    assert (again.held, again.differences) == (0, 0)
+
+
+@pytest.mark.parametrize("days", [1, 2, 3])
+async def test_what_has_waited_long_enough_is_a_discrepancy(days: int) -> None:
+    office = await Office(hold_days=days).trade(2)
+    for later, told in ((days - 1, (1, 0)), (days, (0, 1))):
+        day = await office.run(office.lines()[:1], later=later)
+        assert (day.held, day.differences) == told, f"{later} days later"
+
+
 async def test_a_payment_over_midnight_waits_for_its_neighbour_and_is_no_difference() -> None:
     office = await Office().trade(1)
     await office.run([])

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.outbound.redis.hints import connect
+from adapters.outbound.sql import SqlDatabase, create_engine
+from adapters.outbound.sql.clock import SqlClock
+from bootstrap.container import Container
 from bootstrap.settings import Settings, SettingsError
 from tests.integration.stack import settings_of
 
@@ -37,3 +41,18 @@ def test_a_proxy_that_is_no_network_is_named(text: str) -> None:
 def test_roots_go_where_it_is_said() -> None:
     assert settings().audit_export is None
     assert settings(PITAYA_AUDIT_EXPORT="/var/lib/pitaya/audit").audit_export == Path("/var/lib/pitaya/audit")
+
+
+@pytest.mark.parametrize(("said", "days"), [({}, 1), ({"PITAYA_HOLD_DAYS": "1"}, 1), ({"PITAYA_HOLD_DAYS": "3"}, 3)])
+async def test_lines_wait_for_a_neighbour_as_many_days_as_it_is_said(said: dict[str, str], days: int) -> None:
+    nowhere = SqlDatabase(create_engine("postgresql+asyncpg://x@/x", pool_size=1))
+    redis = connect("redis://127.0.0.1:9/0")
+    container = Container(settings=settings(**said), bulk_database=nowhere, clock=SqlClock(nowhere.engine), redis=redis)
+    assert container.reconcile().hold_days == days
+    await redis.aclose()
+
+
+@pytest.mark.parametrize("text", ["0", "4", "-1", "one", "1.5"])
+def test_lines_wait_for_one_day_at_least_and_three_at_most(text: str) -> None:
+    with pytest.raises(SettingsError, match="PITAYA_HOLD_DAYS"):
+        settings(PITAYA_HOLD_DAYS=text)
