@@ -185,6 +185,8 @@ async def test_a_merchant_bears_the_fee_that_is_kept_and_no_payment_is_released_
     order, _ = await house.paid(merchant), await house.paid(merchant, no="A-2")
     assert (await house.refund(merchant, order, 10_000)).draws.pending == Money(10_000)
     await treasury.next_days(1)
+    assert await balances(house, merchant) == (0, 9_880)
+    assert sorted(each.released for each in treasury.releases()) == [0, 9_880], "no more than there is in pending"
     for _ in range(2):  # what the first lacks is filled up from what the second has released
         clock.advance(3_600)
         await treasury.sweep()
