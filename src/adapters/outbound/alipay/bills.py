@@ -23,6 +23,7 @@ from domain.money import Money
 from domain.statements import FundLine, Line, LineKind, LineStatus, Movement
 
 LARGEST = 1 << 30  # bytes of one table, unpacked
+_MOST_FILES, _LINE_LIMIT = 16, 64 * 1024  # in a bill, where there are two or three; characters
 _TRADE, _FUND = "#支付宝业务明细查询", "#支付宝账务明细查询"
 _TRADE_COLUMNS = ("支付宝交易号", "商户订单号", "业务类型", "完成时间", "订单金额", "商家实收", "服务费")
 _FUND_COLUMNS = ("账务流水号", "业务流水号", "商户订单号", "发生时间", "收入金额", "支出金额", "账户余额", "业务类型")
@@ -70,7 +71,7 @@ def trade_lines(access: Access, day: date, source: IO[bytes]) -> Iterator[Line]:
                 kind=kind,
                 number=row["商户订单号"] if kind is LineKind.PAYMENT else refund,
                 payment_number=row["商户订单号"],
-                transaction_id=row["支付宝交易号"],
+                transaction_id=table.numbered(row["支付宝交易号"]),
                 total=Money(abs(total)),
                 received=Money(abs(received)),
                 fee=-fee,
@@ -96,7 +97,7 @@ def fund_lines(access: Access, day: date, source: IO[bytes], fund: str) -> Itera
             yield FundLine(
                 n=table.count,
                 fund=fund,
-                flow_id=row["账务流水号"],
+                flow_id=table.numbered(row["账务流水号"]),
                 transaction_id=row["业务流水号"],
                 number=row["商户订单号"],
                 movement=movement,
@@ -135,8 +136,7 @@ class _Table:
     def check(self, sums: Mapping[str, tuple[int, int]], *, unsigned: bool = False) -> None:
         """The bill's own totals, which must be there and be those of its rows."""
         told = {}
-        for line in self.text:
-            self.at += 1
+        while line := self._read():
             if found := _TOTAL.match(line):
                 amount = _fen(found[3], self)
                 told[found[1]] = (int(found[2]), abs(amount) if unsigned else amount)
@@ -145,7 +145,7 @@ class _Table:
                 raise BillInvalid(f"{name}合计 is not the sum of its rows", line=self.at)
 
     def _head(self, access: Access, day: date) -> None:
-        head = [self._line() for _ in range(3)]
+        _title, *head = (self._line() for _ in range(4))
         account, period = _ACCOUNT.match(head[0]), _PERIOD.match(head[1])
         if not account or account[1].removesuffix(_CURRENCY_ACCOUNT) != access.account.payee:
             raise BillInvalid("the bill of another account", line=2)
@@ -155,12 +155,27 @@ class _Table:
         if not head[2].startswith("#---"):
             raise BillInvalid("not the table that it says it is", line=4)
 
+    def numbered(self, number: str) -> str:
+        """What the channel's own number of a row is."""
+        if not number:
+            raise BillInvalid("a line without a number", line=self.at)
+        return number
+
     def _line(self) -> str:
-        self.at += 1
-        line = self.text.readline()
+        line = self._read()
         if not line:
             raise BillInvalid("the bill ends too early", line=self.at)
         return line.rstrip("\r\n")
+
+    def _read(self) -> str:
+        """One line with its end, nothing behind the last one. No line is read further than any is long."""
+        self.at += 1
+        line = self.text.readline(_LINE_LIMIT)
+        if len(line) == _LINE_LIMIT:
+            raise BillInvalid("a line without end", line=self.at)
+        if "\0" in line:
+            raise BillInvalid("not text", line=self.at)
+        return line
 
 
 @contextmanager
@@ -168,15 +183,15 @@ def _table(source: IO[bytes], title: str) -> Iterator[_Table]:
     """The one table of this title. Raises BillInvalid for whatever is not a zip with it."""
     try:
         with zipfile.ZipFile(source) as bundle:
+            if len(bundle.infolist()) > _MOST_FILES:
+                raise BillInvalid(f"{len(bundle.infolist())} files in the bill")
             named = [member for member in bundle.infolist() if _title(bundle, member) == title]
             if len(named) != 1:
                 raise BillInvalid(f"{len(named)} tables of this kind in the bill")
             if named[0].file_size > LARGEST:
                 raise BillInvalid("the bill is too large")
             with bundle.open(named[0]) as raw:
-                text = io.TextIOWrapper(raw, encoding="gb18030", newline="\n")
-                text.readline()
-                yield _Table(text, title, at=1)
+                yield _Table(io.TextIOWrapper(raw, encoding="gb18030", newline="\n"), title)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise BillInvalid(f"the bill cannot be unpacked: {type(error).__name__}") from error
 

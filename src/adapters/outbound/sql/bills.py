@@ -3,11 +3,13 @@
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 from typing import IO, Any
 
+import asyncpg
 import msgspec
 from sqlalchemy import Date, Text, bindparam, delete, literal_column, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -18,7 +20,7 @@ from adapters.outbound.sql.statements import Statement, claiming, inserting, pre
 from adapters.outbound.sql.transaction import Records, Transaction, stale
 from application.ports.bills import Compared, FundBalance, Moved, Span
 from domain.channels import Mode
-from domain.errors import NotFound
+from domain.errors import BillInvalid, NotFound
 from domain.reconciliation import Discrepancy
 from domain.statements import (
     DayStatus,
@@ -160,11 +162,13 @@ class SqlBills:
         if file.kind is StatementKind.TRADE:
             await self.tx.run(_CLEAR_LINES, **place)
             counted = _Counted(iter(lines))
-            await self.tx.copy_text(_l.name, rows.LINE, _pieces(counted, text.lines))
+            with _keepable():
+                await self.tx.copy_text(_l.name, rows.LINE, _pieces(counted, text.lines))
         else:
             await self.tx.run(_CLEAR_FUND, **place, fund=file.fund)
             counted = _Counted(iter(lines))
-            await self.tx.copy_text(_m.name, rows.FUND_LINE, _pieces(counted, text.flows))
+            with _keepable():
+                await self.tx.copy_text(_m.name, rows.FUND_LINE, _pieces(counted, text.flows))
         if await self._known(file) is None:
             await self._keep(file, source, counted.count)
         return counted.count
@@ -266,6 +270,15 @@ class SqlBills:
     async def save_discrepancy(self, discrepancy: Discrepancy) -> None:
         row = {name: getattr(discrepancy, name) for name in rows.DISCREPANCY}
         await self.tx.write(_SAVE_DISCREPANCY, [row], short=stale)
+
+
+@contextmanager
+def _keepable() -> Iterator[None]:
+    """What a column or an index cannot hold is in no bill: a number of pages, an amount beyond all money."""
+    try:
+        yield
+    except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
+        raise BillInvalid("a value that is longer or larger than any") from error
 
 
 class _Counted:

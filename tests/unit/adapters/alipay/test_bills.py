@@ -2,6 +2,7 @@
 # ruff: noqa: E501 - Alipay's lines are as long as they are
 
 import io
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -152,6 +153,48 @@ def test_a_bill_that_does_not_fit_is_refused(world: World, spoil: Callable[[str]
 def test_a_fund_bill_that_does_not_fit_is_refused(world: World, spoil: Callable[[str], str]) -> None:
     with pytest.raises(BillInvalid):
         fund(world, spoil(FUND))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "why"),
+    [
+        ("火龙果,两斤", "火龙\0果", 6, "not text"),
+        ("火龙果,两斤", "火" * 70_000, 6, "a line without end"),
+        ("询\n#账号", "询" + " " * 70_000 + "\n#账号", 1, "a line without end"),
+        ("#导出时间", "#" * 70_000 + "\n#导出时间", 12, "a line without end"),
+        (f"{TRADE_NO}\t,{NUMBER}\t,退款", f"\t,{NUMBER}\t,退款", 7, "a line without a number"),
+    ],
+)
+def test_a_line_that_cannot_be_one_is_named(world: World, old: str, new: str, line: int, why: str) -> None:
+    assert old in TRADE
+    with pytest.raises(BillInvalid, match=why) as refusal:
+        trade(world, TRADE.replace(old, new, 1))
+    assert refusal.value.line == line
+
+
+def test_a_flow_without_a_number_is_refused(world: World) -> None:
+    with pytest.raises(BillInvalid, match="line 6: a line without a number"):
+        fund(world, FUND.replace("54632446537376\t", "\t"))
+
+
+def test_a_line_that_does_not_end_is_not_read_to_its_end(world: World) -> None:
+    """A megabyte of zip that would be a gigabyte of line."""
+    head = TRADE.replace("\n", "\r\n").split("#---", maxsplit=1)[0].encode("gbk")
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle, bundle.open("1.csv", "w") as member:
+        member.write(head)
+        for _ in range(64):
+            member.write(b"x" * (1 << 20))
+    tracemalloc.start()
+    with pytest.raises(BillInvalid, match="line 4: a line without end"):
+        list(bills.trade_lines(world.access(), DAY, file))
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+
+
+def test_a_zip_of_very_many_files_is_no_bill(world: World) -> None:
+    with pytest.raises(BillInvalid, match="17 files"):
+        trade(world, *[TRADE] * 17)
 
 
 @pytest.mark.parametrize("file", [b"", b"PK", b"<html>", packed(TRADE).getvalue()[:-40], packed(TRADE).getvalue()[40:]])
