@@ -32,8 +32,9 @@ _TRADE_COLUMNS = (
         "货币种类",
         "应结订单金额",
     ),
-    *("微信退款单号", "商户退款单号", "退款金额", "退款状态", "手续费", "订单金额", "申请退款金额"),
+    *("微信退款单号", "商户退款单号", "退款金额", "退款状态", "手续费"),
 )
+_OF_REFUNDS = "退款成功时间"  # a column of the bill that has refunds alone (bill_type REFUND)
 _TRADE_TOTALS = {
     "应结订单总金额": "应结订单金额",
     "退款总金额": "退款金额",
@@ -71,6 +72,8 @@ def trade_lines(access: Access, day: date, source: IO[bytes]) -> Iterator[Line]:
     """The lines of a trade bill. Raises BillInvalid."""
     sums = dict.fromkeys(("总交易单数", *_TRADE_TOTALS), 0)
     rows = BillRows(source, _TRADE_COLUMNS, "总交易单数")
+    if _OF_REFUNDS in rows.names:
+        raise BillInvalid("a bill of refunds alone", line=1)
     plain = PlainPayments(access, day) if rows.names == list(ORDER) else None
     for first, texts in rows.blocks():
         for found in plain.read(first, texts) if plain and not rows.in_total else range(len(texts)):

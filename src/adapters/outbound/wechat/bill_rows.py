@@ -10,6 +10,20 @@ _LINE_LIMIT = 64 * 1024
 _BLOCK = 256 * 1024
 _UNIT = re.compile(r"[(（].*[)）]$")
 _AMOUNT = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,5}))?")
+# A few merchants' bills still have the form of before 免充值券 (交易账单详细说明, 注意事项): other names, and what was
+# settled and what was ordered are one column.
+_FORMERLY = {
+    "子商户号": "特约商户号",
+    "总金额": "应结订单金额",
+    "总交易额": "应结订单总金额",
+    "总退款金额": "退款总金额",
+}
+_ONE_WITH = {
+    "订单金额": "应结订单金额",
+    "申请退款金额": "退款金额",
+    "订单总金额": "应结订单总金额",
+    "申请退款总金额": "退款总金额",
+}
 YUAN, FEN = 100_000, 1_000  # amounts are added up in the unit of their last decimal
 
 Row = Mapping[str, str]
@@ -74,7 +88,8 @@ class BillRows:
         values = text[1:].split(",`")
         if len(values) != len(self.names):
             raise BillInvalid(f"{len(values)} values for {len(self.names)} columns", line=n)
-        return dict(zip(self.names, (value.strip() for value in values), strict=True))
+        row = dict(zip(self.names, (value.strip() for value in values), strict=True))
+        return {name: row[other] for name, other in _ONE_WITH.items() if other in row} | row
 
     def end(self, n: int, texts: Sequence[str]) -> None:
         """The summary stands at n, and nothing may follow it."""
@@ -101,6 +116,7 @@ def _texts(n: int, block: bytes) -> Iterator[tuple[int, Sequence[str]]]:
 
 def _header(n: int, line: str) -> list[str]:
     names = [_UNIT.sub("", name.strip()) for name in line.removeprefix("\ufeff").split(",")]
+    names = [_FORMERLY.get(name, name) for name in names]
     if len(set(names)) != len(names):
         raise BillInvalid("a column stands there twice", line=n)
     return names

@@ -104,6 +104,20 @@ def test_a_fund_bill_tells_why_money_moved(world: World) -> None:
     assert (lines[0].words, lines[0].fund) == ("其它 调账", "BASIC")
 
 
+def test_a_fund_bill_in_its_later_form_tells_the_same(world: World) -> None:
+    """Since about 2019: other columns in another order, a tab behind every value, commas behind the lines below."""
+    head, below = FUND.split("账务流水号,", 1)[0], FUND[FUND.index("#---", 200) :]
+    names, *rows = (line.split(",") for line in FUND.splitlines()[4:11])
+    order = (0, 1, 3, 4, 6, 7, 8, 9, 10, 11, 2, 5)
+    later = [",".join(names[at] for at in order) + ",业务描述,业务基础订单号"]
+    later += [
+        "".join(f"{row[at].strip()}\t," for at in order) + "0010001|交易收款-交易收款\t,5116032541422009305"
+        for row in rows
+    ]
+    commas = "".join(f"{line},,,,,,,\n" for line in below.splitlines())
+    assert fund(world, head + "\n".join(later) + "\n" + commas) == fund(world)
+
+
 def test_an_empty_bill_adds_up_to_nothing(world: World) -> None:
     head, rows = TRADE.split("备注\n")
     end = rows[rows.index("#") :]
