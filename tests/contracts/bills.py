@@ -107,10 +107,12 @@ async def flows(stage: Stage, lines: list[FundLine], day: date = DAY, content: b
         await uow.bills.store(file, io.BytesIO(content), lines)
 
 
-async def paid(stage: Stage, transaction: str = "", at: datetime = NOW) -> ChannelPayment:
+async def paid(
+    stage: Stage, transaction: str = "", *, at: datetime = NOW, received: Money = Money(10_000)
+) -> ChannelPayment:
     order = await stage.order()
     payment = stage.new_payment(order, await stage.attempt(order), transaction)
-    payment = replace(payment, received=Money(10_000), paid_at=at)
+    payment = replace(payment, received=received, paid_at=at)
     async with stage.unit_of_work() as uow:
         await uow.payments.add(payment)
     return payment
@@ -318,6 +320,28 @@ class BillsContract(OnStage):
         async with stage.unit_of_work() as uow:
             compared = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
         assert [(one.id, one.fee) for one in compared.ours] == [(refunds[0].id, -15)]
+
+    async def test_the_cost_that_we_expect_is_rounded_half_up_and_so_is_a_refunds_share_of_it(
+        self, stage: Stage
+    ) -> None:
+        payment = await paid(stage, received=Money(2_500))  # 0.38 % of it are 9.5 fen
+        refund = await stage.refund(
+            payment,
+            amount=Money(125),  # half a fen of those ten
+            debit=Money(125),
+            share=Money(0),
+            draws=Draws(pending=Money(125)),
+            status=RefundStatus.SUCCEEDED,
+            accepted_at=NOW,
+            succeeded_at=NOW,
+        )
+        back = line_of(
+            payment, n=2, kind=LineKind.REFUND, number=refund.number, total=refund.amount, received=refund.debit, fee=-1
+        )
+        await stored(stage, [line_of(payment, fee=10), back])
+        async with stage.unit_of_work() as uow:
+            compared = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
+        assert (compared.matched, list(compared.lines), list(compared.ours)) == (2, [], [])
 
     async def test_money_on_another_accounts_bill_is_that_bills_finding_alone(self, stage: Stage) -> None:
         payment = await paid(stage)

@@ -222,6 +222,17 @@ async def test_a_day_takes_its_limit_and_gives_back_what_comes_to_nothing(house:
     assert (await start(house, merchant, tomorrow)).startswith("PTY")
 
 
+async def test_a_days_limit_begins_anew_at_midnight_in_shanghai(house: House, clock: FakeClock) -> None:
+    merchant = await house.merchant()
+    await keep(house).limit(SYSTEM, merchant.merchant.id, Limit(QR, daily=10_000))
+    clock.advance(12 * 3_600 - 1)  # from noon
+    assert (await start(house, merchant, await house.order(merchant, "A-1"))).startswith("PTY")
+    waiting = await house.order(merchant, "A-2")
+    assert await start(house, merchant, waiting) == "daily_limit"
+    clock.advance(1)
+    assert (await start(house, merchant, waiting)).startswith("PTY")
+
+
 async def test_attempts_at_once_do_not_exceed_a_days_limit_together(house: House) -> None:
     merchant = await house.merchant()
     await keep(house).limit(SYSTEM, merchant.merchant.id, Limit(QR, daily=35_000))
