@@ -22,6 +22,7 @@ from application.export_list import ExportList
 from application.report_payments import FIGURES, OWN_FIGURES, ReportPayments
 from application.resolve_discrepancy import ProposeRemedy
 from application.upload_statement import UploadStatement
+from application.view_discrepancy import OwnDiscrepancy, ViewDiscrepancy
 from application.view_statement_day import ViewStatementDay
 from bootstrap import logging
 from bootstrap.container import Container, opened
@@ -152,6 +153,8 @@ def _admin(container: Container, api: ApiParts) -> AdminParts:
         upload_statement=_upload_statement(container),
         statements=container.read_merchant_statement(),
         propose_remedy=ProposeRemedy(container.unit_of_work(), container.propose()),
+        view_discrepancy=ViewDiscrepancy(container.unit_of_work()),
+        own_discrepancy=OwnDiscrepancy(container.unit_of_work(), container.clock(), container.ids()),
         export_bank_file=container.export_bank_file(),
         propose_payout_end=container.propose_payout_end(),
         cancel_payout=container.cancel_payout(),

@@ -286,6 +286,12 @@ class Discrepancy:
             raise Conflict(f"{remedy} is no remedy for {self.kind}", code="remedy_unfit")
         return replace(self, remedy=remedy, resolved_by=by, note=note, resolved_at=now)._to(DiscrepancyStatus.RESOLVED)
 
+    def owned(self, by: str | None) -> Self:
+        """Somebody has taken it on; None: nobody."""
+        if not self.live:
+            raise Conflict(f"this discrepancy is {self.status}", code="discrepancy_settled")
+        return replace(self, owner=by)
+
     def vanished(self, now: datetime) -> Self:
         return replace(self, resolved_at=now)._to(DiscrepancyStatus.VANISHED)
 

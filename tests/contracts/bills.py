@@ -515,6 +515,32 @@ class DiscrepanciesContract(OnStage):
             assert list(await uow.bills.discrepancies(stage.account.id, DAY)) == [moved]
             assert not await uow.bills.discrepancies(stage.account.id, DAY + ONE)
 
+    async def test_both_sides_of_a_discrepancy_stand_beside_each_other(self, stage: Stage) -> None:
+        payment = await paid(stage, "t1")
+        line = line_of(payment, fee=40)
+        await stored(stage, [line, line_of(payment, n=2, number="B", payment_number="B", transaction_id="t2")])
+        moves = [flow(1, Movement.PAYMENT, 10_000, 10_000, "t1"), flow(2, Movement.FEE, -40, 9_960, "t1")]
+        await flows(stage, [*moves, flow(3, Movement.PAYMENT, 500, 10_460, "t2")])
+        found = replace(discrepancy(stage), number=payment.number, transaction_id="t1")
+        async with stage.unit_of_work() as uow:
+            sides = await uow.bills.sides(found)
+            assert (list(sides.theirs), list(sides.moved)) == ([line], moves)
+            assert [(one.id, one.fee) for one in sides.ours] == [(payment.id, 38)]
+            lost = await uow.bills.sides(replace(found, number="", transaction_id="t9"))
+            assert (list(lost.theirs), list(lost.moved), list(lost.ours)) == ([], [], [])
+            balance = await uow.bills.sides(replace(found, number="", transaction_id=""))
+            assert (list(balance.theirs), list(balance.moved), list(balance.ours)) == ([], [], [])
+
+    async def test_what_moved_and_was_not_traded_is_shown_with_the_record_that_its_number_names(
+        self, stage: Stage
+    ) -> None:
+        payment = await paid(stage, "t1")
+        stray = flow(1, Movement.PAYMENT, 10_000, 10_000, "t7", number=payment.number)
+        await flows(stage, [stray])
+        async with stage.unit_of_work() as uow:
+            sides = await uow.bills.sides(replace(discrepancy(stage), number="", transaction_id="t7"))
+        assert (list(sides.moved), [one.id for one in sides.ours]) == ([stray], [payment.id])
+
     async def test_discrepancies_are_listed_newest_first_and_page_by_page(self, stage: Stage) -> None:
         kept = [replace(discrepancy(stage), key=f"k{n}") for n in range(3)]
         kept[1] = replace(kept[1], kind=DifferenceKind.AMOUNT, day=DAY + ONE)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import IO, TypeVar
 
-from application.ports.bills import Compared, FundBalance, Moved, Span
+from application.ports.bills import Compared, FundBalance, Moved, Sides, Span
 from domain.channels import Channel
 from domain.errors import NotFound
 from domain.ledger import Account, AccountKind
@@ -320,6 +320,15 @@ class FakeBills:
         await self._transaction.statement("bills.lock_discrepancy")
         row = await self._transaction.lock(self._tables.discrepancies, discrepancy_id)
         return _there(row)
+
+    async def sides(self, discrepancy: Discrepancy) -> Sides:
+        await self._transaction.statement("bills.sides")
+        account_id, day, id_ = discrepancy.account_id, discrepancy.day, discrepancy.transaction_id
+        moved = [flow for flow in self._fund_lines(account_id, day) if id_ and flow.transaction_id == id_]
+        keys = {discrepancy.number, id_, *(flow.number for flow in moved)} - {""}
+        theirs = [line for line in self._lines(account_id) if _key(line) in keys and _near(line.day, day)]
+        theirs.sort(key=lambda line: (line.day, line.n))
+        return Sides(theirs, moved, self._ours_near(account_id, day, keys))
 
     async def add_discrepancy(self, discrepancy: Discrepancy) -> None:
         await self._transaction.statement("bills.add_discrepancy")

@@ -38,6 +38,16 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Sides:
+    """What stands about a discrepancy on either side: on the trade bills of its day and the days around it, on the fund
+    bills of its day, and in our records, those of other accounts too."""
+
+    theirs: Sequence[Line]
+    moved: Sequence[FundLine]
+    ours: Sequence[Ours]
+
+
+@dataclass(frozen=True, slots=True)
 class FundBalance:
     """A fund account's day in minor units: the bill's balances and movement, the closing balance of the bill before
     (None: there is none), and what our books say that moved in it on that day."""
@@ -122,5 +132,9 @@ class Bills(Protocol):
     async def discrepancies(self, account_id: str, day: date) -> Sequence[Discrepancy]: ...
     async def discrepancy(self, discrepancy_id: str) -> Discrepancy: ...
     async def lock_discrepancy(self, discrepancy_id: str) -> Discrepancy: ...
+    async def sides(self, discrepancy: Discrepancy) -> Sides:
+        """Empty for what is about no transaction, a balance."""
+        ...
+
     async def add_discrepancy(self, discrepancy: Discrepancy) -> None: ...
     async def save_discrepancy(self, discrepancy: Discrepancy) -> None: ...

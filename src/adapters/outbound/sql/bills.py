@@ -18,7 +18,7 @@ from adapters.outbound.sql import bill_rows as rows
 from adapters.outbound.sql import comparison, tables
 from adapters.outbound.sql.statements import Statement, claiming, inserting, prepare, updating
 from adapters.outbound.sql.transaction import Records, Transaction, stale
-from application.ports.bills import Compared, FundBalance, Moved, Span
+from application.ports.bills import Compared, FundBalance, Moved, Sides, Span
 from domain.channels import Mode
 from domain.errors import BillInvalid, NotFound
 from domain.reconciliation import Discrepancy
@@ -103,6 +103,15 @@ _STRANGE = prepare(
         _m.c.account_id == bindparam("account_id"),
         _m.c.day == bindparam("day", type_=Date),
         _m.c.movement == bindparam("movements", type_=ARRAY(Text)).any_(),
+    )
+    .order_by(_m.c.fund, _m.c.n)
+)
+_FLOWS_OF = prepare(
+    select(_m)
+    .where(
+        _m.c.account_id == bindparam("account_id"),
+        _m.c.day == bindparam("day", type_=Date),
+        _m.c.transaction_id == bindparam("transaction_id"),
     )
     .order_by(_m.c.fund, _m.c.n)
 )
@@ -263,6 +272,20 @@ class SqlBills:
 
     async def lock_discrepancy(self, discrepancy_id: str) -> Discrepancy:
         return rows.one_discrepancy(await self.tx.run(_LOCK_DISCREPANCY, id=discrepancy_id), discrepancy_id)
+
+    async def sides(self, discrepancy: Discrepancy) -> Sides:
+        place: dict[str, Any] = {"account_id": discrepancy.account_id, "day": discrepancy.day}
+        id_ = discrepancy.transaction_id
+        moved = (
+            [rows.fund_line_of(row) for row in await self.tx.read(_FLOWS_OF, **place, transaction_id=id_)]
+            if id_
+            else []
+        )
+        keys = sorted({discrepancy.number, id_, *(flow.number for flow in moved)} - {""})
+        near = {**place, "keys": keys, "days": NEIGHBOURS}
+        theirs = await self.tx.read(comparison.LINES, **near) if keys else []
+        ours = await self.tx.read(comparison.OURS, **near) if keys else []
+        return Sides([rows.line_of(row) for row in theirs], moved, [rows.ours_of(row) for row in ours])
 
     async def add_discrepancy(self, discrepancy: Discrepancy) -> None:
         await self.tx.write(_ADD_DISCREPANCY, [{name: getattr(discrepancy, name) for name in rows.DISCREPANCY}])

@@ -58,6 +58,7 @@ from application.sign_in import SignIn
 from application.sign_out import KeepSessions
 from application.upload_statement import UploadStatement
 from application.view_accounts import ViewAccounts
+from application.view_discrepancy import OwnDiscrepancy, ViewDiscrepancy
 from application.view_statement_day import ViewStatementDay
 from domain.channels import Channel
 from domain.permissions import Realm
@@ -156,6 +157,8 @@ class Office:
             ),
             statements=ReadMerchantStatement(unit_of_work, clock),
             propose_remedy=ProposeRemedy(unit_of_work, self.propose),
+            view_discrepancy=ViewDiscrepancy(unit_of_work),
+            own_discrepancy=OwnDiscrepancy(unit_of_work, clock, ids),
             export_bank_file=house.export_bank_file,
             propose_payout_end=ProposePayoutEnd(unit_of_work, self.propose),
             cancel_payout=house.cancel_payout,

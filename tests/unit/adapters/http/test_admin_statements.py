@@ -124,6 +124,40 @@ async def test_what_the_platform_bears_is_posted_when_the_second_person_approves
         assert (settled.resolved_by, settled.note) == (ren.id, "the channel has lost it")
 
 
+async def test_a_discrepancy_is_taken_on_handed_over_and_given_back_and_each_is_written_down() -> None:
+    office, _ = await open_office(FEE, status=DayStatus.WITH_DIFFERENCES)
+    mina = await (await office.person("mina", FINANCE)).enter()
+    ren = await (await office.person("ren", OPERATIONS)).enter()
+    for owner in (mina.id, mina.id, ren.id, None):
+        answer = await mina.call("POST", "/discrepancies/dis_0/owner", {"owner": owner})
+        assert (answer.status_code, answer.json()["owner"]) == (200, owner)
+        (listed,) = (await mina.call("GET", "/discrepancies")).json()["data"]
+        assert listed["owner"] == owner
+    async with office.house.database.unit_of_work() as uow:
+        records = [one for one in await uow.audit.about("dis_0") if one.action == "discrepancy.owned"]
+    assert [(one.before["owner"], one.after["owner"]) for one in records] == [
+        (None, mina.id),
+        (mina.id, ren.id),
+        (ren.id, None),
+    ]
+    nobody = await mina.call("POST", "/discrepancies/dis_0/owner", {"owner": "opr_0"})
+    assert (nobody.status_code, code_of(nobody)) == (404, "not_found")
+    cut = await mina.call("POST", "/discrepancies/dis_0/owner", {})
+    assert cut.status_code == 400
+
+
+async def test_what_is_settled_is_nobodys_any_more() -> None:
+    office, _ = await open_office(FEE)
+    async with office.house.database.unit_of_work() as uow:
+        standing = await uow.bills.lock_discrepancy("dis_0")
+        await uow.bills.save_discrepancy(standing.vanished(office.clock.now()))
+    office.clock.advance(86_400 * 9)
+    mina = await (await office.person("mina", FINANCE)).enter()
+    answer = await mina.call("POST", "/discrepancies/dis_0/owner", {"owner": mina.id})
+    assert (answer.status_code, code_of(answer)) == (409, "discrepancy_settled")
+    assert (await mina.call("GET", "/discrepancies/dis_0")).json()["age_days"] == 0, "it ages no longer"
+
+
 async def test_a_remedy_that_makes_no_sense_there_is_refused_before_anybody_decides() -> None:
     office, _ = await open_office(FEE)
     mina = await (await office.person("mina", FINANCE)).enter()

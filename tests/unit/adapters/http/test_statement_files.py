@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -16,13 +17,13 @@ from domain.channels import Method
 from domain.payments import ChannelPayment
 from domain.permissions import FINANCE, RISK
 from domain.reconciliation import DiscrepancyStatus
-from domain.statements import StatementFile
+from domain.statements import Movement, StatementFile
 from domain.times import shanghai_day
 from tests.fakes.progress import FakeProgress
 from tests.fakes.statements import written
 from tests.unit.adapters.http.office import Office
 from tests.unit.adapters.http.shop import code_of
-from tests.unit.application.statements import line_of
+from tests.unit.application.statements import flow, line_of
 
 
 class Desk:
@@ -191,6 +192,25 @@ async def test_a_closed_day_stays_closed_for_the_same_file_and_is_reopened_by_an
     async with desk.office.house.database.unit_of_work() as uow:
         (found,) = await uow.bills.discrepancies(desk.account_id, desk.day)
     assert found.status is DiscrepancyStatus.OPEN
+
+
+async def test_a_discrepancy_is_shown_with_both_sides_beside_each_other() -> None:
+    desk = await Desk().open()
+    one, other = desk.payments
+    await desk.hand_in(written([line_of(one)._replace(fee=40), line_of(other, 2)]))
+    moved = [replace(flow(1, Movement.PAYMENT, 10_000, 10_000, one.transaction_id), number=one.number)]
+    await desk.hand_in(written(moved), "kind=fund&fund=BASIC")
+    desk.office.clock.advance(3 * 86_400 + 5)
+    mina = await (await desk.office.person("mira", FINANCE)).enter()
+    (found,) = (await mina.call("GET", "/discrepancies?kind=fee")).json()["data"]
+    shown = (await mina.call("GET", f"/discrepancies/{found['id']}")).json()
+    assert {name: shown[name] for name in found} == found
+    assert (shown["kind"], shown["amount"], shown["age_days"], shown["owner"]) == ("fee", 2, 3, None)
+    assert [(told["number"], told["received"], told["fee"]) for told in shown["theirs"]] == [(one.number, 10_000, 40)]
+    assert [(told["id"], told["received"], told["fee"]) for told in shown["ours"]] == [(one.id, 10_000, 38)]
+    assert [(told["movement"], told["amount"]) for told in shown["moved"]] == [("payment", 10_000)]
+    unknown = await mina.call("GET", "/discrepancies/dis_0")
+    assert (unknown.status_code, code_of(unknown)) == (404, "not_found")
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ from application.sign_in import SignIn
 from application.sign_out import KeepSessions
 from application.upload_statement import UploadStatement
 from application.view_accounts import ViewAccounts
+from application.view_discrepancy import OwnDiscrepancy, ViewDiscrepancy
 from application.view_statement_day import ViewStatementDay
 from domain.events import API_VERSION
 
@@ -89,6 +90,8 @@ class AdminParts:
     view_day: ViewStatementDay
     statements: ReadMerchantStatement
     propose_remedy: ProposeRemedy
+    view_discrepancy: ViewDiscrepancy
+    own_discrepancy: OwnDiscrepancy
     view_closing: ViewClosing
     freeze_balance: FreezeBalance
     propose_entry: ProposeEntry

@@ -1,4 +1,4 @@
-"""/admin/v1/statement-days and /admin/v1/discrepancies: how far each day has come, and what does not agree."""
+"""/admin/v1/statement-days: how far each day has come."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -13,10 +13,9 @@ from adapters.inbound.http.admin.guard import needs
 from adapters.inbound.http.admin.kit import Admin, Sentence, Who, once
 from adapters.inbound.http.admin.views import NextCursor, ProposalView, proposal_view, row_view, time_of
 from adapters.inbound.http.kit import Cursor, Limit, Req
-from adapters.inbound.http.views import OBJECT, Time
+from adapters.inbound.http.views import OBJECT
 from domain.channels import Mode
 from domain.errors import InvalidRequest
-from domain.reconciliation import REMEDIES, DifferenceKind, DiscrepancyStatus, Remedy
 from domain.statements import DayStatus, StatementDay
 
 TAGS = ["Reconciliation"]
@@ -31,14 +30,6 @@ AccountId = Annotated[
 ]
 Count = Annotated[int, Meta(ge=0, description="How many.", examples=[3])]
 Day = Annotated[str, Meta(description="The day in Shanghai, where channels keep their books.", examples=["2026-11-01"])]
-Fen = Annotated[
-    int,
-    Meta(
-        description="Minor units: what the account at the channel holds more than our books say because of it; for a "
-        "fee, what the channel charged more than expected.",
-        examples=[-100],
-    ),
-]
 
 
 class DayView(msgspec.Struct, kw_only=True):
@@ -66,45 +57,6 @@ class DayPage(msgspec.Struct, kw_only=True):
 
     data: Annotated[list[DayView], Meta(description="This page.")]
     next_cursor: NextCursor
-
-
-class DiscrepancyView(msgspec.Struct, kw_only=True):
-    """One difference (差错)."""
-
-    id: Annotated[str, Meta(description="Our id.", examples=["dis_01KB5P4Z0W3V7H2M9T8Q6R5N4B"])]
-    object: Annotated[Literal["discrepancy"], OBJECT]
-    account_id: Annotated[str, Meta(description="In whose bill.", examples=["cha_01KB5P4Z0W3V7H2M9T8Q6R5N4B"])]
-    mode: Annotated[Mode, Meta(description="Live money or test money.", examples=["live"])]
-    day: Day
-    kind: Annotated[DifferenceKind, Meta(description="What differs.", examples=["amount"])]
-    status: Annotated[DiscrepancyStatus, Meta(description="Where it stands.", examples=["open"])]
-    number: Annotated[
-        str, Meta(description="The channel number that it is about.", examples=["PTY01KB5P4Z0W3V7H2M9T8Q6R5N4D7"])
-    ]
-    transaction_id: Annotated[str, Meta(description="The channel's number.", examples=["4200000001"])]
-    line_n: Annotated[int | None, Meta(description="The line of the bill, from 1.", examples=[17])]
-    ours_id: Annotated[str | None, Meta(description="Our record.", examples=["pay_01KB5P4Z0W3V7H2M9T8Q6R5N4C"])]
-    amount: Fen
-    remedies: Annotated[list[Remedy], Meta(description="What can be proposed for it.", examples=[["accept_channel"]])]
-    remedy: Annotated[Remedy | None, Meta(description="What was decided.", examples=[None])]
-    note: Annotated[str, Meta(description="Why.", examples=[""])]
-    found_at: Time
-    resolved_at: Annotated[str | None, Meta(description="When it was settled.", examples=[None])]
-    resolved_by: Annotated[str | None, Meta(description="By whom.", examples=[None])]
-
-
-class DiscrepancyPage(msgspec.Struct, kw_only=True):
-    """Discrepancies, newest first."""
-
-    data: Annotated[list[DiscrepancyView], Meta(description="This page.")]
-    next_cursor: NextCursor
-
-
-class RemedyBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What to do about it."""
-
-    remedy: Annotated[Remedy, Meta(description="One of the discrepancy's `remedies`.", examples=["accept_channel"])]
-    note: Annotated[Sentence, Meta(description="Why.", examples=["confirmed with the channel by phone"])]
 
 
 class ClosingBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -198,59 +150,6 @@ async def propose_closing(
     return await once(admin, request, actor, data, run)
 
 
-@get(
-    "/discrepancies",
-    summary="List discrepancies",
-    operation_id="listDiscrepancies",
-    tags=TAGS,
-    opt=needs("reconciliation.read"),
-)
-async def list_discrepancies(
-    *,
-    admin: Admin,
-    account_id: AccountId = None,
-    day: Annotated[
-        date | None, QueryParameter(description="Only of this day.", examples=[Example(value="2026-11-01")])
-    ] = None,
-    kind: Annotated[
-        DifferenceKind | None, QueryParameter(description="Only these.", examples=[Example(value="amount")])
-    ] = None,
-    status: Annotated[
-        DiscrepancyStatus | None, QueryParameter(description="Only these.", examples=[Example(value="open")])
-    ] = None,
-    cursor: Cursor = None,
-    limit: Limit = 20,
-) -> DiscrepancyPage:
-    """Newest first. `status=open` is the queue of what waits for a decision."""
-    page = await admin.reconciliation.discrepancies(
-        account_id=account_id,
-        day=day,
-        kind=str(kind) if kind else None,
-        status=str(status) if status else None,
-        cursor=cursor,
-        limit=limit,
-    )
-    return DiscrepancyPage(data=[_discrepancy_of_row(row) for row in page.rows], next_cursor=page.next_cursor)
-
-
-@post(
-    "/discrepancies/{discrepancy_id:str}/remedy",
-    summary="Propose a remedy",
-    operation_id="proposeRemedy",
-    tags=TAGS,
-    opt=needs("reconciliation.resolve"),
-)
-async def propose_remedy(
-    discrepancy_id: FromPath[str], data: JSONBody[RemedyBody], request: Req, admin: Admin, actor: Who
-) -> Response[ProposalView]:
-    """Another person, with `reconciliation.approve`, decides; then it is posted at once and once."""
-
-    async def run() -> ProposalView:
-        return proposal_view(await admin.propose_remedy(actor, discrepancy_id, data.remedy, data.note))
-
-    return await once(admin, request, actor, data, run)
-
-
 def day_view(day: StatementDay) -> DayView:
     return DayView(
         object="statement_day",
@@ -275,13 +174,6 @@ def _day_of_row(row: Any) -> DayView:
     return view
 
 
-def _discrepancy_of_row(row: Any) -> DiscrepancyView:
-    remedies = sorted(REMEDIES[DifferenceKind(row["kind"])])
-    shown = {**row, "day": row["day"].isoformat(), "remedies": remedies}
-    view: DiscrepancyView = row_view(DiscrepancyView, shown, "discrepancy")
-    return view
-
-
 def day_of(text: str) -> date:
     try:
         if len(text) == 10:
@@ -291,4 +183,4 @@ def day_of(text: str) -> date:
     raise InvalidRequest("a day is written as 2026-11-01", code="day_invalid", pointer="/day")
 
 
-HANDLERS = [list_days, run_day, close_day, propose_closing, list_discrepancies, propose_remedy]
+HANDLERS = [list_days, run_day, close_day, propose_closing]
