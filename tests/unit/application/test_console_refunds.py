@@ -110,6 +110,26 @@ async def test_a_running_total_is_not_read_while_a_refund_of_ours_is_open(
     assert len(await house.refunds(order)) == 1
 
 
+async def test_what_would_give_back_more_than_came_is_for_a_person(house: House, merchant: OpenedMerchant) -> None:
+    order = await house.paid(merchant)
+    (attempt,) = await house.attempts(order)
+    outcomes = []
+    for number in ("console-1", "console-2"):
+        report = RefundReport(
+            number=number,
+            payment_number=attempt.number,
+            state=RefundState.SUCCEEDED,
+            amount=Money(6_000),
+            channel_id=number,
+        )
+        async with house.database.unit_of_work() as uow:
+            access = await uow.accounts.access(attempt.account_id)
+            outcomes.append((await house.confirm_refund(uow, access, report, evidence="notice:1")).outcome)
+    assert outcomes == [Outcome.REFUND, Outcome.MISMATCH]
+    assert [refund.amount.minor for refund in await house.refunds(order)] == [6_000]
+    assert await books(house, merchant, order) == (3_976, 0, 24, 4_000)
+
+
 async def test_a_refund_of_a_number_that_was_never_ours_is_a_merchants_own(
     house: House, merchant: OpenedMerchant
 ) -> None:

@@ -19,11 +19,13 @@ from domain.payments import SuspenseItem, SuspenseStatus
 from domain.refunds import RefundStatus
 from tests.fakes.house import House, caller
 from tests.fakes.promises import FakePromises
+from tests.fakes.treasury import Treasury
 
-SUS, CR, MP, FI, ADJ = (
+SUS, CR, MP, MA, FI, ADJ = (
     AccountKind.SUSPENSE,
     AccountKind.CHANNEL_RECEIVABLE,
     AccountKind.MERCHANT_PENDING,
+    AccountKind.MERCHANT_AVAILABLE,
     AccountKind.FEE_INCOME,
     AccountKind.ADJUSTMENT,
 )
@@ -85,6 +87,18 @@ async def test_money_that_is_attributed_pays_its_order_and_can_be_refunded(
     assert (refund.status, refund.share) == (RefundStatus.SUCCEEDED, Money(54))
     assert await house.balance(MP, owner) == await house.balance(CR, item.account_id) == 0
     await whole(house)
+
+
+async def test_what_is_attributed_after_its_day_was_closed_is_released_as_well(
+    house: House, merchant: OpenedMerchant, desk: Desk
+) -> None:
+    order, item = await wrong(house, merchant)
+    treasury, owner = Treasury(house), merchant.merchant.id
+    await treasury.next_days(2)
+    await desk.settle(item, Settlement.ATTRIBUTE, order)
+    await treasury.sweep()
+    assert (await house.balance(MP, owner), await house.balance(MA, owner)) == (0, 8_946)
+    assert await treasury.wrong() == []
 
 
 async def test_money_of_an_unknown_number_may_pay_an_order_of_anybody(

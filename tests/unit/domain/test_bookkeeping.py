@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.bookkeeping import payment_held, payment_received
+from domain.bookkeeping import payment_held, payment_received, payment_reversed
 from domain.channels import Mode
 from domain.ledger import GUARDED, PLATFORM, Account, AccountKind, Transfer
 from domain.money import MILLION, FeePlan, Money, Rate
@@ -51,6 +51,15 @@ def test_books_and_fee_use_what_was_received() -> None:
 
 def test_a_payment_that_coupons_paid_whole_posts_nothing() -> None:
     assert payment_received(payment(10_000, received=0)) == ()
+
+
+def test_transfers_have_the_channels_day_which_begins_at_midnight_in_shanghai() -> None:
+    midnight = datetime(2026, 11, 22, 16, tzinfo=UTC)
+    for at, day in ((midnight - timedelta(seconds=1), date(2026, 11, 22)), (midnight, date(2026, 11, 23))):
+        one = replace(payment(10_000), paid_at=at)
+        assert [each.channel_date for each in payment_received(one)] == [day, day]
+        held = replace(payment(10_000), unattributed=Unattributed.REVERSED)
+        assert [each.channel_date for each in payment_reversed(held, at)] == [day], "the day on which it was undone"
 
 
 def test_money_in_the_merchants_own_account_is_a_shadow_and_the_fee_is_due() -> None:
