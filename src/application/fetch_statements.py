@@ -27,7 +27,8 @@ NOT_PERMITTED = "bill_not_permitted"
 class FetchStatement:
     """All bills of one day that are not there yet, then the matching. What is late is asked for again.
 
-    The day is matched as soon as its trade bill is there; the fund bill is compared when it comes.
+    The day is matched as soon as its trade bill is there; the fund bill is compared when it comes. With ``again`` those
+    that are there are asked for, too: one that was published anew takes its place, and reopens a closed day.
     """
 
     unit_of_work: UnitOfWorkFactory
@@ -36,13 +37,13 @@ class FetchStatement:
     reconcile: Reconcile
     clock: Clock
 
-    async def __call__(self, account_id: str, day: date) -> StatementDay:
+    async def __call__(self, account_id: str, day: date, *, again: bool = False) -> StatementDay:
         async with self.unit_of_work() as uow:
             access = await uow.accounts.access(account_id)
             standing = await uow.bills.day(account_id, day)
         late = []
         for kind, fund in self._bills(access):
-            if (kind if kind is StatementKind.TRADE else f"{kind}:{fund}") in standing.files:
+            if not again and (kind if kind is StatementKind.TRADE else f"{kind}:{fund}") in standing.files:
                 continue
             try:
                 await self._fetch(access, day, kind, fund)

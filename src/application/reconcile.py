@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from application.confirm_payout import ConfirmPayout
@@ -13,6 +13,7 @@ from application.ports.progress import Progress, Step
 from application.ports.storage import UnitOfWork, UnitOfWorkFactory
 from application.ports.world import Clock, Ids
 from application.progress import told
+from domain.actors import SYSTEM
 from domain.bookkeeping import BASIC
 from domain.channels import ChannelAccount, FundMode
 from domain.reconciliation import (
@@ -28,7 +29,7 @@ from domain.reconciliation import (
     net,
 )
 from domain.statement_postings import Books
-from domain.statements import FundLine, Line, LineStatus, Movement, StatementDay
+from domain.statements import DayStatus, FundLine, Line, LineStatus, Movement, StatementDay
 
 # How often a day with lines that wait for a neighbour's bill is looked at again.
 HELD_AGAIN = timedelta(hours=1)
@@ -60,11 +61,13 @@ class Reconcile:
             account = (await uow.accounts.access(account_id)).account
             result = await self._compare(uow, account, standing)
             step = Step(matched=result.matched)
+            kept = await self._keep(uow, standing, result.differences)
             after = replace(standing, held=0).compared(
                 matched=result.matched,
-                differences=await self._keep(uow, standing, result.differences),
+                differences=kept.live,
                 held=result.held,
                 foreign=result.foreign,
+                note=await self._changed(uow, standing, result, kept),
             )
             if after.held:
                 again = self.clock.now() + HELD_AGAIN
@@ -119,11 +122,25 @@ class Reconcile:
             before = Books(books.account, books.day - timedelta(days=1))
             await uow.ledger.post(before.opening(balance.fund, balance.opening))
 
-    async def _keep(self, uow: UnitOfWork, day: StatementDay, differences: Sequence[Difference]) -> int:
-        """New ones are opened, known ones stay as they are, and what is no longer found vanishes. How many are live."""
+    async def _changed(self, uow: UnitOfWork, standing: StatementDay, result: "Result", kept: "Kept") -> str:
+        """What another bill has made of a day that was closed: written down, and in a sentence."""
+        if standing.status is not DayStatus.REOPENED:
+            return ""
+        before = {"matched": standing.matched, "differences": standing.differences}
+        after = {"matched": result.matched, "differences": kept.live, "came": kept.came, "gone": kept.gone}
+        place = f"{standing.account_id}:{standing.day}"
+        id_, now = self.ids.new("aud"), self.clock.now()
+        await uow.audit.add(SYSTEM.did("statement_day.reopened", place, id=id_, at=now, before=before, after=after))
+        return (
+            f"reopened by another bill: {result.matched} lines agree ({standing.matched} before), "
+            f"differences: {len(kept.came)} came, {len(kept.gone)} went"
+        )
+
+    async def _keep(self, uow: UnitOfWork, day: StatementDay, differences: Sequence[Difference]) -> "Kept":
+        """New ones are opened, known ones stay as they are, and what is no longer found vanishes."""
         now = self.clock.now()
         standing = {each.key: each for each in await uow.bills.discrepancies(day.account_id, day.day)}
-        live, seen = 0, Counter[str]()
+        seen, kept = Counter[str](), Kept()
         for one in sorted(differences, key=lambda difference: difference.line_n or 0):
             seen[one.key] += 1  # a line that is there three times is two differences
             found = one if seen[one.key] == 1 else replace(one, key=f"{one.key}#{seen[one.key]}")
@@ -133,14 +150,27 @@ class Reconcile:
                     found, id=self.ids.new("dis"), account_id=day.account_id, mode=day.mode, day=day.day, now=now
                 )
                 await uow.bills.add_discrepancy(known)
+                kept.came.append(known.key)
             elif (again := known.found_again(found)) != known:
                 await uow.bills.save_discrepancy(again)
+                if not known.live:
+                    kept.came.append(known.key)
                 known = again
-            live += known.live
+            kept.live += known.live
         for gone in standing.values():
             if gone.live:
                 await uow.bills.save_discrepancy(gone.vanished(now))
-        return live
+                kept.gone.append(gone.key)
+        return kept
+
+
+@dataclass
+class Kept:
+    """How many differences are open, and the keys of those that this run has brought and taken."""
+
+    live: int = 0
+    came: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ DAY_TRANSITIONS: Table[DayStatus] = {
     _D.MATCHED: frozenset({_D.FETCHED, _D.MATCHED, _D.WITH_DIFFERENCES, _D.CLOSED}),
     _D.WITH_DIFFERENCES: frozenset({_D.FETCHED, _D.MATCHED, _D.WITH_DIFFERENCES, _D.CLOSED}),
     _D.CLOSED: frozenset({_D.REOPENED}),
-    _D.REOPENED: frozenset({_D.FETCHED, _D.MATCHED, _D.WITH_DIFFERENCES}),
+    _D.REOPENED: frozenset({_D.MATCHED, _D.WITH_DIFFERENCES}),  # further files may come until it is compared
 }
 
 
@@ -181,13 +181,14 @@ class StatementDay:
         """A bill has been read in whole. The same file again changes nothing; another one reopens a closed day."""
         if self.files.get(file.bill) == file.sha256:
             return self
-        day = self
-        if day.closed:
-            day = day._to(DayStatus.REOPENED)
-        files = {**day.files, file.bill: file.sha256}
-        if day.status is DayStatus.NO_BILL and file.kind is StatementKind.FUND:
-            return replace(day, files=files)  # that nothing was traded stays known
-        return replace(day._to(DayStatus.FETCHED), files=files)
+        files = {**self.files, file.bill: file.sha256}
+        if self.closed:
+            return replace(self._to(DayStatus.REOPENED), files=files)
+        if self.status is DayStatus.REOPENED:
+            return replace(self, files=files)
+        if self.status is DayStatus.NO_BILL and file.kind is StatementKind.FUND:
+            return replace(self, files=files)  # that nothing was traded stays known
+        return replace(self._to(DayStatus.FETCHED), files=files)
 
     def empty(self) -> Self:
         """The channel says that this day has no trade bill. One that was read stands."""
@@ -207,12 +208,13 @@ class StatementDay:
         day = self if told else self._to(DayStatus.FETCH_FAILED)
         return replace(day, note=why, next_at=next_at, tries=self.tries + 1)
 
-    def compared(self, *, matched: int, differences: int, held: int, foreign: int) -> Self:
-        """After a run of the matching. A closed day is compared again only after it was reopened."""
+    def compared(self, *, matched: int, differences: int, held: int, foreign: int, note: str = "") -> Self:
+        """After a run of the matching. A closed day is compared again only after it was reopened; ``note`` says what
+        that has changed."""
         status = DayStatus.WITH_DIFFERENCES if differences else DayStatus.MATCHED
         counts: dict[str, Any] = {"matched": matched, "differences": differences, "held": held, "foreign": foreign}
-        # While a bill is still asked for, why it is not here stays to be read.
-        return replace(self._to(status, note=self.note if self.next_at else ""), **counts)
+        # While a bill is still asked for, why it is not here stays to be read; and so does what another bill changed.
+        return replace(self._to(status, note=note or (self.note if self.next_at or self.closed_by else "")), **counts)
 
     def close(self, by: str, *, open_differences: int, approved: bool) -> Self:
         """No more is expected of this day. Open differences need somebody's recorded approval; held lines wait."""

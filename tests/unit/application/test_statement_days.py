@@ -11,6 +11,7 @@ from application.ports.progress import Step
 from domain.actors import SYSTEM, Actor, ActorKind
 from domain.errors import ChannelUnavailable, Conflict
 from domain.ledger import AccountKind
+from domain.money import Money
 from domain.statements import (
     DayStatus,
     StatementDay,
@@ -128,10 +129,35 @@ async def test_a_bill_published_anew_reopens_the_day_and_what_it_mended_vanishes
         access = await uow.accounts.access(office.account_id)
     source = io.BytesIO(written(office.lines()))
     day = await office.import_(access, office.day, StatementKind.TRADE, source)
-    assert day.status is DayStatus.FETCHED
+    assert day.status is DayStatus.REOPENED
     day = await office.reconcile(office.account_id, office.day)
     assert (day.status, await office.found()) == (DayStatus.MATCHED, [])
     assert await office.balance(AccountKind.CHANNEL_COST, "platform") == -38
+
+
+async def test_a_bill_published_anew_after_closing_says_what_it_has_changed() -> None:
+    office = await Office().trade(2)
+    one, other = office.lines()
+    await office.run([one._replace(fee=40), other])
+    async with office.house.database.unit_of_work() as uow:
+        await office.close.within(uow, SYSTEM, office.account_id, office.day, approved=True)
+    assert (await office.fetch(office.account_id, office.day, again=True)).closed, "the same bill changes nothing"
+    office.bills.publish(office.account_id, office.day, [one, other._replace(received=Money(9_900))])
+    assert (await office.fetch(office.account_id, office.day)).closed, "a sweep asks for what is missing alone"
+    day = await office.fetch(office.account_id, office.day, again=True)
+    told = "reopened by another bill: 1 lines agree (1 before), differences: 1 came, 1 went"
+    assert (day.status, day.note) == (DayStatus.WITH_DIFFERENCES, told)
+    assert await office.reconcile(office.account_id, office.day) == day, "a run again changes nothing"
+    async with office.house.database.unit_of_work() as uow:
+        records = await uow.audit.about(f"{office.account_id}:{office.day}")
+    (record,) = [record for record in records if record.action == "statement_day.reopened"]
+    assert record.before == {"matched": 1, "differences": 1}
+    assert record.after == {
+        "matched": 1,
+        "differences": 1,
+        "came": [f"amount:payment:{other.number}"],
+        "gone": [f"fee:payment:{one.number}"],
+    }
 
 
 async def test_an_uploaded_file_says_who_brought_it() -> None:

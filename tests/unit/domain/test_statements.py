@@ -95,7 +95,24 @@ def test_another_bill_reopens_a_closed_day_and_the_same_one_does_not() -> None:
     closed = matched().close("usr_1", open_differences=0, approved=False)
     assert closed.fetched(bill("aa")).closed
     reissued = closed.fetched(bill("bb"))
-    assert (reissued.status, reissued.files) == (DayStatus.FETCHED, {"trade": "bb"})
+    assert (reissued.status, reissued.files) == (DayStatus.REOPENED, {"trade": "bb"})
+    both = reissued.fetched(bill("ff", StatementKind.FUND, "BASIC"))
+    assert (both.status, both.files) == (DayStatus.REOPENED, {"trade": "bb", "fund:BASIC": "ff"})
+
+
+def test_a_day_without_trade_that_another_fund_bill_reopens_is_compared_again() -> None:
+    closed = DAY.empty().compared(matched=0, differences=0, held=0, foreign=0)
+    closed = closed.close("usr_1", open_differences=0, approved=False)
+    reopened = closed.fetched(bill("ff", StatementKind.FUND, "BASIC"))
+    assert reopened.read
+    assert reopened.compared(matched=0, differences=1, held=0, foreign=0).status is DayStatus.WITH_DIFFERENCES
+
+
+def test_what_another_bill_has_changed_stays_to_be_read_however_often_the_day_is_run() -> None:
+    closed = matched().close("usr_1", open_differences=0, approved=False)
+    told = closed.fetched(bill("bb")).compared(matched=3, differences=0, held=0, foreign=0, note="one line less")
+    again = told.compared(matched=3, differences=0, held=0, foreign=0)
+    assert told.note == again.note == "one line less"
 
 
 def test_a_closed_day_is_not_compared() -> None:

@@ -20,7 +20,7 @@ BAR, WIDTH = 40, 79
 
 @dataclass(frozen=True, slots=True)
 class ReconcileByHand:
-    """Fetch what is missing, or take files instead, match, and say what came of it."""
+    """Fetch what the channel has now, or take files instead, match, and say what came of it."""
 
     unit_of_work: UnitOfWorkFactory
     fetch: FetchStatement
@@ -39,7 +39,7 @@ class ReconcileByHand:
             with path.open("rb") as source:
                 await self.import_(access, day, kind, source, fund=fund, actor=clerk)
         if not files:
-            await self.fetch(account_id, day)
+            await self.fetch(account_id, day, again=True)
         return await self._told(await self.reconcile(account_id, day))
 
     async def _told(self, day: StatementDay) -> str:

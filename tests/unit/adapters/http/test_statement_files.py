@@ -189,6 +189,7 @@ async def test_a_closed_day_stays_closed_for_the_same_file_and_is_reopened_by_an
     lost = written([line_of(desk.payments[0])._replace(fee=40), line_of(desk.payments[1], 2)])
     told = (await desk.hand_in(lost)).json()
     assert (told["status"], told["differences"]) == ("with_differences", 1)
+    assert told["note"] == "reopened by another bill: 1 lines agree (2 before), differences: 1 came, 0 went"
     async with desk.office.house.database.unit_of_work() as uow:
         (found,) = await uow.bills.discrepancies(desk.account_id, desk.day)
     assert found.status is DiscrepancyStatus.OPEN
