@@ -13,6 +13,7 @@ from domain.payments import ChannelPayment, Unattributed
 from domain.releases import Hold, Release
 from domain.settlement_rules import Cycle, SettlementRule
 from domain.settlements import Rail, Source
+from domain.workdays import starts
 from tests.contracts.stage import NOW, OnStage, Stage, assert_every_field_is_filled
 
 DAY = date(2026, 11, 22)
@@ -68,6 +69,21 @@ class ReleasesContract(OnStage):
             late = await uow.releases.of_payment(held.id)
             assert late is not None
             assert (late.net, late.order_id) == (held.received - Money(59), other.id)
+
+    async def test_a_day_releases_what_came_between_its_midnights_in_shanghai(self, stage: Stage) -> None:
+        midnight, second = starts(DAY), timedelta(seconds=1)
+        instants = (midnight - second, midnight, midnight + timedelta(days=1) - second, midnight + timedelta(days=1))
+        came = []
+        for n, at in enumerate(instants):
+            order = await stage.order()
+            came.append(replace(stage.new_payment(order, await stage.attempt(order), f"tx_{n}"), paid_at=at))
+        async with stage.unit_of_work() as uow:
+            for payment in came:
+                await uow.payments.add(payment)
+        async with stage.unit_of_work() as uow:
+            assert await uow.release_days.schedule(came[0].account_id, DAY, {stage.merchant.id: NOW}) == 2
+            found = [await uow.releases.of_payment(payment.id) for payment in came]
+        assert [release is not None for release in found] == [False, True, True, False]
 
     async def test_money_in_a_merchants_own_account_is_never_released(self, stage: Stage) -> None:
         order = await stage.order()

@@ -10,14 +10,14 @@ from application.open_merchant import OpenedMerchant
 from application.propose import DecideProposal, Propose
 from application.settle_held_money import APPROVE, SETTLE, ProposeSettlement, SettleHeldMoney, Settlement
 from domain.actors import Actor, ActorKind
-from domain.channels import ChannelReport, ChannelState, Method
+from domain.channels import ChannelReport, ChannelState, Method, Mode
 from domain.errors import Conflict, Forbidden
 from domain.ledger import PLATFORM, AccountKind
 from domain.money import Money
 from domain.orders import Order, OrderStatus
 from domain.payments import SuspenseItem, SuspenseStatus
 from domain.refunds import RefundStatus
-from tests.fakes.house import House, caller
+from tests.fakes.house import House, caller, request
 from tests.fakes.promises import FakePromises
 from tests.fakes.treasury import Treasury
 
@@ -191,7 +191,8 @@ async def test_money_does_not_pay_what_is_paid_or_anothers_order(
     _, item = await wrong(house, merchant)
     paid = await house.paid(merchant)
     other = await house.order(await house.merchant(), "B-1")
-    for order, code in ((paid, "order_paid"), (other, "suspense_amiss")):
+    live = await house.place_order(replace(caller(merchant), mode=Mode.LIVE), request("L-1"))
+    for order, code in ((paid, "order_paid"), (other, "suspense_amiss"), (live, "suspense_amiss")):
         with pytest.raises(Conflict) as caught:
             await desk.settle(item, Settlement.ATTRIBUTE, order)
         assert caught.value.code == code

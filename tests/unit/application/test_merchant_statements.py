@@ -88,8 +88,9 @@ async def test_the_next_day_opens_with_what_this_one_closed_with() -> None:
     desk = await Desk().trade()
     closing = rows_of((await desk.statement())[1])[-2]
     desk.clock.advance(DAY_SECONDS)
-    opening = rows_of((await desk.statement(desk.day + timedelta(days=1)))[1])[0]
+    opening, *_, unmoved, _ = rows_of((await desk.statement(desk.day + timedelta(days=1)))[1])
     assert [closing[name] for name in BALANCES] == [opening[name] for name in BALANCES]
+    assert [unmoved[name] for name in BALANCES] == [opening[name] for name in BALANCES]
 
 
 async def test_it_becomes_final_when_every_bill_behind_it_is_closed_and_then_stays() -> None:

@@ -295,10 +295,16 @@ async def test_what_cannot_be_shared_is_said_before_the_channel_is_asked(play: P
     with pytest.raises(Conflict) as refusal:
         await play.share(order, (receiver, 10_001))
     assert refusal.value.code == "share_exceeds_paid"
-    unknown = replace(receiver, id="rcv_nobody")
-    with pytest.raises(InvalidRequest):
-        await play.share(order, (unknown, 1))
     stranger = await play.house.merchant(of_platform=False)
+    (elsewhere,) = {Method.ALIPAY_QR, Method.WECHAT_NATIVE} - {play.method}
+    for nobodys in (
+        replace(receiver, id="rcv_nobody"),
+        await Play(play.house, play.merchant, elsewhere, play.clock).receiver("receiver-b"),
+        await Play(play.house, stranger, play.method, play.clock).receiver("receiver-c"),
+    ):
+        with pytest.raises(InvalidRequest) as unknown:
+            await play.share(order, (nobodys, 1))
+        assert unknown.value.code == "receiver_unknown"
     with pytest.raises(NotFound):
         await play.house.request_share(caller(stranger), ShareWish(merchant_share_no="X", order_id=order.id, parts=()))
 

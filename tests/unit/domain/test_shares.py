@@ -93,6 +93,14 @@ def test_only_the_platforms_parts_pay_the_fee_and_no_more_than_is_due() -> None:
     done = settled(parts, [told("a", 700), told("us", 300), told("we", 300)], Money(400))
     assert done is not None
     assert [one.to_fee.minor for one in done] == [0, 300, 100]
+    done = settled(parts, [told("a", 700), told("us", 300, PartResult.CLOSED), told("we", 300)], Money(400))
+    assert done is not None
+    assert [one.to_fee.minor for one in done] == [0, 0, 300], "what is not paid pays nothing"
+
+
+def test_of_a_share_that_failed_nothing_stands_and_of_another_what_is_not_closed() -> None:
+    one = share(part("a", 700), part("b", 300, result=PartResult.CLOSED))
+    assert (one.standing, replace(one, status=ShareStatus.FAILED).standing) == (700, 0)
 
 
 def test_a_closed_part_posts_nothing_and_the_platforms_posts_both_sides() -> None:
