@@ -1,6 +1,7 @@
 """From which network address a call comes: the peer's, or what a trusted proxy says of it."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
@@ -43,6 +44,8 @@ def _forwarded(headers: Sequence[str]) -> list[str]:
     return hops[-MOST_HOPS:][::-1]
 
 
+# Most calls come from the same few: a proxy, and the merchants' servers behind it.
+@lru_cache(maxsize=1024)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         found = ip_address(text.removeprefix("[").removesuffix("]"))
