@@ -1,32 +1,45 @@
 """What becomes of a unit of work when things go wrong, and how little is said when they go well."""
 
 import asyncio
+import importlib
+import pkgutil
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeGuard
 
 import pytest
 from sqlalchemy import func, make_url, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.outbound import sql
 from adapters.outbound.sql import SqlDatabase, create_engine
 from adapters.outbound.sql import engine as engines
 from adapters.outbound.sql.engine import SETTINGS
 from adapters.outbound.sql.failures import StaleWrite
 from adapters.outbound.sql.migrations import APPLICATION_ROLE
-from adapters.outbound.sql.statements import prepare
+from adapters.outbound.sql.statements import FEW, Write, prepare
 from adapters.outbound.sql.transaction import Transaction, reading
 from application.ports.storage import AlreadyExists
 from domain.bookkeeping import payment_received
-from domain.channels import ChannelNotice
+from domain.channels import ChannelNotice, Method
 from domain.errors import DatabaseUnavailable, NotFound, OutcomeUnknown
 from domain.orders import Order
 from domain.payments import ChannelPayment
 from tests.contracts.stage import NOW, Stage
 from tests.integration.sql.conftest import Stored
 from tests.integration.sql.wire import Wire, wired
+
+
+def _sql_modules() -> list[ModuleType]:
+    return [importlib.import_module(f"{sql.__name__}.{found.name}") for found in pkgutil.iter_modules(sql.__path__)]
+
+
+def _has_few(write: object) -> TypeGuard[Write]:
+    return isinstance(write, Write) and write.few is not None and write.table != "watched"
+
 
 Owner = Any  # asyncpg's connection, generic only in its stubs
 
@@ -110,6 +123,35 @@ async def test_confirming_a_payment_sends_all_its_writes_at_once(
         assert len(await uow.ledger.about(payment.id)) == 2
         assert (await uow.orders.get(str(payment.order_id))).paid == payment.total
         assert len(await uow.outbox.claim(limit=9)) == 2
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+async def test_however_many_rows_a_write_has_each_is_stored_as_it_was_given(stage: Stage, rows: int) -> None:
+    """One and two are parameters, three are JSON: with bytes, maps, times, flags, numbers and what is not there."""
+    orders = [await stage.order() for _ in range(rows)]
+    paid = [order.pay(order.amount, method=Method.WECHAT_NATIVE, paid_at=NOW, now=NOW) for order in orders]
+    body, headers = bytes(range(256)), {"wechatpay-nonce": '"火龙果"\\'}
+    async with stage.unit_of_work() as uow:
+        for order in paid:
+            await uow.orders.save(order)
+            notice = ChannelNotice(f"n-{order.id}", "payment", None, headers=headers)
+            await uow.notices.add(stage.account.id, notice, body=body, outcome="confirmed", received_at=NOW)
+    async with stage.unit_of_work() as uow:
+        for order in paid:
+            assert await uow.orders.get(order.id) == replace(order, events=())
+            kept = await uow.notices.get(stage.account.id, f"n-{order.id}")
+            assert (kept.body, kept.headers, kept.received_at) == (body, headers, NOW)
+            assert order.events[-1] in await uow.events.about([order.id])
+
+
+def test_parameters_stand_in_the_order_in_which_a_row_gives_them() -> None:
+    writes = {write.name: write for module in _sql_modules() for write in vars(module).values() if _has_few(write)}
+    assert len(writes) > 50
+    for write in writes.values():
+        for rows in range(1, FEW + 1):
+            words = write.words(rows)
+            assert list(words.names) == [f"{name}_{row}" for row in range(rows) for name, _ in write.columns], write
+            assert not words.constants, write.name
 
 
 # ── Constraints ──────────────────────────────────────────────────────────────────────────────────────────────────────

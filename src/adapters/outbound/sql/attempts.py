@@ -53,20 +53,18 @@ _NUMBERED = prepare(
     .where(_t.c.number == bindparam("number"))
 )
 # xmin is who wrote a row's newest version: the same one, the same row. The order first, as everywhere.
-_UNMOVED = Write(
-    "unmoved",
-    "watched",
-    prepare(
-        text("""
+_WATCHED = ("id", "version", "order_id", "its_version")
+_unmoved = prepare(
+    text("""
 SELECT a.id FROM attempt a JOIN (
-  SELECT o.id FROM payment_order o
-  WHERE o.id = CAST(:rows AS json) -> 0 ->> 'order_id' AND o.xmin::text = CAST(:rows AS json) -> 0 ->> 'its_version'
+  SELECT o.id FROM payment_order o WHERE o.id = :order_id AND o.xmin::text = :its_version
   FOR NO KEY UPDATE) its ON its.id = a.order_id
-WHERE a.id = CAST(:rows AS json) -> 0 ->> 'id' AND a.xmin::text = CAST(:rows AS json) -> 0 ->> 'version'
+WHERE a.id = :id AND a.xmin::text = :version
 FOR NO KEY UPDATE OF a
-""").bindparams(bindparam("rows", type_=Text))
-    ),
-    whole=True,
+""").bindparams(*(bindparam(name, type_=Text) for name in _WATCHED))
+)
+_UNMOVED = Write(  # a unit watches one
+    "unmoved", "watched", _unmoved, whole=True, few=lambda _: _unmoved, columns=[(n, False) for n in _unmoved.names]
 )
 _OF_ORDER = prepare(select(_t).where(_t.c.order_id == bindparam("order_id")).order_by(_t.c.created_at, _t.c.id))
 _DUE = prepare(
@@ -95,7 +93,7 @@ class SqlAttempts:
 
     async def watch_numbered(self, number: str) -> tuple[Order, Attempt] | None:
         for found in await self.tx.read(_NUMBERED, number=number):
-            row = {name: found[name] for name in ("id", "version", "order_id", "its_version")}
+            row = {name: found[name] for name in _WATCHED}
             await self.tx.write(_UNMOVED, [row])
             return _its_order_of(found), _attempt_of(found)
         return None

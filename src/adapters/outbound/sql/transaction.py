@@ -166,7 +166,8 @@ class Transaction:
         if not pending:
             return {}
         arguments = [argument for write, rows in pending.items() for argument in write.arguments(rows)]
-        (counts,) = await self._fetch(together(tuple(pending), whole), arguments, commits=commits)
+        sql = together(tuple((write, write.spelled(rows)) for write, rows in pending.items()), whole)
+        (counts,) = await self._fetch(sql, arguments, commits=commits)
         return dict(counts)
 
     async def _exchange(self, words: Awaitable[T], *, commits: bool = False) -> T:
