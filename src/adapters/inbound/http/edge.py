@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import structlog
 from litestar import Litestar
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import (
     ControllerRouterHandler,
@@ -33,11 +32,11 @@ CSP = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 # A route that needs something else says it itself; these fill in what it left open.
-SECURITY_HEADERS = {
-    "Content-Security-Policy": CSP,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
+SECURITY_HEADERS = (
+    (b"content-security-policy", CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
 _SANE_ID = re.compile(rb"[0-9A-Za-z_-]{1,64}")
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 
@@ -94,10 +93,10 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status, self.seconds = message["status"], time.perf_counter() - self.began
-            headers = MutableScopeHeaders.from_message(message)
-            headers["X-Request-Id"] = self.request_id
-            for name, value in SECURITY_HEADERS.items():
-                headers.setdefault(name, value)
+            said = list(message.get("headers", ()))
+            names = {name.lower() for name, _ in said}
+            filled_in = [header for header in SECURITY_HEADERS if header[0] not in names]
+            message = {**message, "headers": [*said, (b"x-request-id", self.request_id.encode()), *filled_in]}
         elif message["type"] == "http.response.body" and self.bodiless:
             message = {**message, "body": b""}
         await self.inner_send(message)
