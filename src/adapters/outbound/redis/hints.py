@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 PATIENCE = 1.0  # seconds to connect, and for an answer
 MOST_PENDING = 1000  # hints waiting to be sent; more are dropped
-PAUSE = 0.01  # seconds between two round trips: a burst of hints costs a few, and a lone one does not wait
+PAUSE = 0.05  # seconds between two round trips: a burst of hints costs a few, and a lone one does not wait
 FIRST_WAIT, LAST_WAIT = 0.1, 5.0  # seconds before subscribing again
 SILENCE = 15.0  # seconds after which a silent connection is asked whether it lives
 
