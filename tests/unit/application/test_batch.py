@@ -74,3 +74,38 @@ async def test_who_is_cancelled_while_answering_leaves_the_work_to_the_next() ->
         await tasks[0]
     assert await tasks[1] == 4
     assert server.batches == [[1, 2], [1, 2]]
+
+
+async def test_who_is_cancelled_while_waiting_for_company_leaves_the_work_to_the_next() -> None:
+    server, batch = Server(), Batch[int, int](patience=0.01)
+    tasks = [asyncio.create_task(batch(n, server.double)) for n in (1, 2, 3)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    tasks[1].cancel()
+    assert await tasks[2] == 6
+    assert [sorted(each) for each in server.batches] == [[1, 2, 3]]
+
+
+async def test_what_is_left_when_all_are_cancelled_is_done_with_the_next_who_comes() -> None:
+    server, batch = Server(), Batch[int, int]()
+    tasks = [asyncio.create_task(batch(n, server.double)) for n in (1, 2)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert await batch(3, server.double) == 6
+    assert sorted(server.batches[-1]) == [1, 2, 3]
+
+
+async def test_who_is_cancelled_meanwhile_leaves_the_work_to_the_next_leader() -> None:
+    server, batch = Server(), Batch[int, int]()
+    server.free.clear()
+    first = asyncio.create_task(batch(1, server.double))
+    while not server.batches:  # noqa: ASYNC110 - one turn of the loop
+        await asyncio.sleep(0)
+    later = [asyncio.create_task(batch(n, server.double)) for n in (2, 3)]
+    await asyncio.sleep(0)
+    later[0].cancel()
+    server.free.set()
+    assert await asyncio.gather(first, later[1]) == [2, 6]
+    assert server.batches == [[1], [2, 3]]
