@@ -1,9 +1,10 @@
 """Bring an event to a merchant's endpoint, again and again until it is taken or the schedule ends."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from application.batch import Batch
 from application.crashpoints import crashpoint
@@ -38,41 +39,42 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
+class Mail:
+    """What the deliveries of one sweep bring, and to whom. Each secret is opened once, when it is first needed."""
+
+    events: Mapping[str, Event]
+    endpoints: Mapping[str, Endpoint]
+    secrets: dict[str, Sequence[bytes]] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class DeliverNotification:
     """One try of one claimed delivery. A crash in it costs one lease; the next try carries the same webhook-id.
 
-    Tries side by side share their reading and their storing, so that the database sees a few transactions for many.
+    Tries side by side share their storing, so that the database sees a few transactions for many.
     """
 
     unit_of_work: UnitOfWorkFactory
     courier: Courier
     vault: Vault
     clock: Clock
-    reading: Batch[Delivery, tuple[Event, Endpoint]] = field(
-        default_factory=Batch, init=False, repr=False, compare=False
-    )
     storing: Batch[Tried, Disabled | None] = field(
         default_factory=lambda: Batch(STORED_WITHIN), init=False, repr=False, compare=False
     )
 
-    async def __call__(self, claimed: Delivery) -> None:
+    async def __call__(self, claimed: Delivery, mail: Mail) -> None:
         crashpoint("delivery.claimed")
-        event, endpoint = await self.reading(claimed, self._read)
+        event, endpoint = mail.events[claimed.event_id], mail.endpoints[claimed.endpoint_id]
         now = self.clock.now()
         if not endpoint.enabled:
             await self.storing(Tried(claimed, None, now), self._store)
             return
-        answer = await self.courier.deliver(claimed.url, event, self._secrets(endpoint), now=now)
+        secrets = mail.secrets.get(endpoint.id) or mail.secrets.setdefault(endpoint.id, self._secrets(endpoint, now))
+        answer = await self.courier.deliver(claimed.url, event, secrets, now=now)
         crashpoint("delivery.sent")
         reason = await self.storing(Tried(claimed, answer, now), self._store)
         if reason is not None:
             await give_up(self.unit_of_work, endpoint.id, reason, self.clock.now())
-
-    async def _read(self, claimed: Sequence[Delivery]) -> Sequence[tuple[Event, Endpoint]]:
-        async with self.unit_of_work() as uow:
-            events = await uow.events.many({delivery.event_id for delivery in claimed})
-            endpoints = await uow.endpoints.many({delivery.endpoint_id for delivery in claimed})
-        return [(events[delivery.event_id], endpoints[delivery.endpoint_id]) for delivery in claimed]
 
     async def _store(self, tried: Sequence[Tried]) -> Sequence[Disabled | None]:
         """For each, why its endpoint is to be given up, or None."""
@@ -118,11 +120,11 @@ class DeliverNotification:
             return Disabled.GONE
         return Disabled.FAILING if circuit is not None and circuit.hopeless(now) else None
 
-    def _secrets(self, endpoint: Endpoint) -> list[bytes]:
+    def _secrets(self, endpoint: Endpoint, now: datetime) -> list[bytes]:
         """The current signing secret, and during a rotation the previous one after it."""
         context = endpoint_context(endpoint.id)
         secrets = [self.vault.open(context, endpoint.sealed)]
-        if endpoint.previous_sealed and endpoint.previous_until and self.clock.now() < endpoint.previous_until:
+        if endpoint.previous_sealed and endpoint.previous_until and now < endpoint.previous_until:
             secrets.append(self.vault.open(context, endpoint.previous_sealed))
         return secrets
 
@@ -140,5 +142,13 @@ class DeliverDueNotifications:
     async def __call__(self) -> int:
         async with self.unit_of_work() as uow:
             due = await uow.deliveries.claim_due(self.clock.now(), limit=self.batch, per_endpoint=self.per_endpoint)
-        await together(self.deliver, due)
+        await self.try_all(due)
         return len(due)
+
+    async def try_all(self, claimed: Sequence[Delivery]) -> None:
+        """One try of each of these, side by side."""
+        if claimed:
+            async with self.unit_of_work() as uow:
+                events = await uow.events.many({delivery.event_id for delivery in claimed})
+                endpoints = await uow.endpoints.many({delivery.endpoint_id for delivery in claimed})
+            await together(partial(self.deliver, mail=Mail(events, endpoints)), claimed)

@@ -345,7 +345,7 @@ async def test_two_tries_of_one_delivery_carry_one_id_and_store_one_success(aren
     one, other, courier = couriers(arena)
     async with arena.container.database().unit_of_work() as uow:
         (claimed,) = await uow.deliveries.claim_due(arena.container.clock().now(), limit=10, per_endpoint=10)
-    assert await arena.meet(gate, *(partial(worker.deliver, claimed) for worker in (one, other))) == [None, None]
+    assert await arena.meet(gate, *(partial(worker.try_all, [claimed]) for worker in (one, other))) == [None, None]
     assert courier.server(SHOP).arrivals == [event, event]
     tries = "(SELECT count(*) FROM delivery_try WHERE delivery_id = d.id)"
     row = await arena.owner.fetchrow(f"SELECT status, {tries} FROM delivery d WHERE event_id = $1", event)

@@ -1,6 +1,7 @@
 """From event to merchant: fan-out, tries, the end of the schedule, endpoints and their secrets."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -124,7 +125,7 @@ async def test_a_late_failure_does_not_undo_the_try_that_took_over(
     clock.advance(LEASE.total_seconds() + 1)
     await house.deliver()
     house.courier.faults.once(CourierFault.REFUSED)
-    await house.deliver.deliver(late)
+    await house.deliver.try_all([late])
     assert deliveries(house) == [DeliveryStatus.DELIVERED]
 
 
@@ -139,7 +140,7 @@ async def test_a_late_failure_leaves_the_try_under_way_alone(
     async with house.database.unit_of_work() as uow:
         (under_way,) = await uow.deliveries.claim_due(clock.now(), limit=10, per_endpoint=4)
     house.courier.faults.once(CourierFault.REFUSED)
-    await house.deliver.deliver(late)
+    await house.deliver.try_all([late])
     assert list(house.database.tables.deliveries.committed.values()) == [under_way]
 
 
@@ -152,7 +153,7 @@ async def test_two_successes_of_one_delivery_are_one_delivery_with_two_tries(
         (late,) = await uow.deliveries.claim_due(clock.now(), limit=10, per_endpoint=4)
     clock.advance(LEASE.total_seconds() + 1)
     await house.deliver()
-    await house.deliver.deliver(late)
+    await house.deliver.try_all([late])
     assert deliveries(house) == [DeliveryStatus.DELIVERED]
     assert len(house.database.tables.tries.committed) == 2
 
@@ -237,9 +238,43 @@ async def test_a_rotated_secret_signs_beside_the_old_one_for_a_day(
     with pytest.raises(Conflict):
         await endpoints.rotate(caller(merchant), merchant.endpoint.id)
     signing = house.deliver.deliver
-    assert len(signing._secrets(rotated)) == 2
+    assert len(signing._secrets(rotated, clock.now())) == 2
     clock.advance(timedelta(hours=24).total_seconds())
-    assert len(signing._secrets(rotated)) == 1
+    assert len(signing._secrets(rotated, clock.now())) == 1
+
+
+async def test_a_secret_that_does_not_open_costs_other_endpoints_nothing(
+    house: House, merchant: OpenedMerchant, add_endpoint: AddEndpoint
+) -> None:
+    broken = await add_endpoint(caller(merchant), "https://broken.example/hook")
+    rows = house.database.tables.endpoints
+    rows.committed[broken.id] = replace(rows.committed[broken.id], sealed=bytes(48))
+    for n in range(3):
+        await house.paid(merchant, no=f"A-{n}")
+    await house.fan_out()
+    with pytest.raises(ExceptionGroup) as failed:
+        await house.deliver()
+    assert {type(each) for each in failed.value.exceptions} == {ValueError}
+    assert house.courier.server(SHOP).paid_amounts() == [10_000] * 3
+    assert sorted(deliveries(house)) == [DeliveryStatus.DELIVERED] * 3 + [DeliveryStatus.DUE] * 3
+
+
+async def test_a_sweep_opens_each_secret_once(
+    house: House, merchant: OpenedMerchant, add_endpoint: AddEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_endpoint(caller(merchant), "https://other.example/hook")
+    for n in range(3):
+        await house.paid(merchant, no=f"A-{n}")
+    await house.fan_out()
+    opened, open_ = [], house.vault.open
+
+    def open_once(context: str, sealed: bytes) -> bytes:
+        opened.append(context)
+        return open_(context, sealed)
+
+    monkeypatch.setattr(house.vault, "open", open_once)
+    assert await house.deliver() == 6
+    assert len(opened) == len(set(opened)) == 2
 
 
 async def test_another_merchants_endpoint_is_not_found(
