@@ -107,5 +107,5 @@ async def test_who_is_cancelled_meanwhile_leaves_the_work_to_the_next_leader() -
     await asyncio.sleep(0)
     later[0].cancel()
     server.free.set()
-    assert await asyncio.gather(first, later[1]) == [2, 6]
+    assert [await first, await later[1]] == [2, 6]
     assert server.batches == [[1], [2, 3]]
