@@ -1,13 +1,13 @@
 """Break the code on purpose, one promise at a time, and see that the test which guards the promise fails.
 
 The table is mutants/*.toml, a file an area: what is broken, where, which promise that breaks, and the test that must
-notice. Promises M, L, S, R are those of docs/reliability.md; "imports" are the import contracts of pyproject.toml.
-``old`` stands in ``file`` exactly once; ``more`` are further edits of the same bug, where a promise is kept in several
-places on purpose.
+notice. Promises M, L, S, R are those of docs/reliability.md; "imports" are the import contracts of pyproject.toml, and
+the names of these begin with the contract's id. ``old`` stands in ``file`` exactly once; ``more`` are further edits of
+the same bug, where a promise is kept in several places on purpose.
 
-Every mutant is applied to a copy of the tree in a temporary directory, never here. Unbroken,
-all the named tests must pass there; broken, the mutant's own test must fail, by an assertion and not for want of a
-module. Ends with status 1 if a mutant survives: then a promise has no test.
+Every mutant is applied to a copy of the tree in a temporary directory, never here. Unbroken, all the named tests must
+pass there; broken, the mutant's own test must fail, by an assertion and not for want of a module. Ends with status 1 if
+a mutant survives: then a promise has no test.
 """
 
 import argparse
