@@ -22,7 +22,6 @@ from domain.reconciliation import (
     DifferenceKind,
     Discrepancy,
     Finding,
-    Ours,
     classify,
     foreign,
     keyed,
@@ -84,7 +83,8 @@ class Reconcile:
         newest = max((span.last_read or standing.day for span in spans), default=standing.day)
         found = _judge(compared, account.id, standing.day, today=newest, hold_days=self.hold_days, direct=direct)
         books = Books(account, standing.day)
-        await self._post_costs(uow, books, compared.fee - compared.fee_returned)
+        kept = await uow.bills.kept_of_closed(account.id, standing.day)
+        await self._post_costs(uow, books, compared.fee - compared.fee_returned + kept)
         differences = [finding.difference for finding in found.findings if not finding.held]
         if standing.has_fund_bill and not direct:
             differences += await self._compare_funds(uow, books, found)
@@ -203,12 +203,14 @@ def _judge(compared: Compared, account_id: str, day: date, *, today: date, hold_
         told = {finding.line.n for finding in found if finding.line and finding.day == day}
         equal += sum(1 for line in theirs if line.day == day and line.n not in told)
         effect += sum(_moves(line) for line in theirs if line.day == day)
-        effect -= sum(_moves(one) for one in ours if one.channel_date == day and one.account_id == account_id)
+        here = [one for one in ours if one.channel_date == day and one.account_id == account_id]
+        # What was given up and is on no bill did not move there, and our books have it out and in again.
+        effect -= sum(net(one.kind, one.received, 0) for one in here if theirs or one.status is not LineStatus.FAILED)
     return Judged(findings, equal, strangers, effect)
 
 
-def _moves(one: Line | Ours) -> int:
-    return 0 if one.status is LineStatus.FAILED else net(one.kind, one.received, 0)
+def _moves(line: Line) -> int:
+    return 0 if line.status is LineStatus.FAILED else net(line.kind, line.received, 0)
 
 
 def _moved(one: Moved) -> Difference:

@@ -17,7 +17,7 @@ from domain.errors import Conflict
 from domain.proposals import Proposal
 from domain.reconciliation import REMEDIES, DifferenceKind, Discrepancy, Remedy
 from domain.statement_postings import Books
-from domain.statements import Line, LineKind
+from domain.statements import Line, LineKind, LineStatus
 
 RESOLVE = "discrepancy.resolve"
 CLOSE_DAY = "statement_day.close"
@@ -136,7 +136,7 @@ class ResolveDiscrepancy:
         if line.kind is not LineKind.REFUND:
             raise Conflict("this line is no refund", code="remedy_unfit")
         report = RefundReport(
-            number=line.number or None,
+            number=line.number if line.status is not LineStatus.REVERSED and line.number else None,
             payment_number=line.payment_number,
             state=RefundState.SUCCEEDED,
             amount=line.total,

@@ -4,7 +4,7 @@ Equal pairs never come here: the database drops them (a set operation over milli
 ``classify``, so that the rules stand once.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -21,7 +21,9 @@ from domain.states import Table, step
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ours:
     """A payment or refund as we recorded it, in the words of a bill's line. ``fee`` is the channel's charge that we
-    expect of it; ``id`` our object; ``account_id`` the account that we believe the money is in."""
+    expect of it; ``id`` our object; ``account_id`` the account that we believe the money is in. A refund that the
+    channel gave up after it had taken it is ``failed``, a bar code payment that was undone a refund of its own number,
+    ``reversed``."""
 
     id: str
     kind: LineKind
@@ -124,21 +126,18 @@ def classify(
             yield Finding(kind=DifferenceKind.DUPLICATE, line=extra, ours=ours[0] if ours else None)
     if not ours:
         line = lines[0]
-        if line.status in (LineStatus.FAILED, LineStatus.REVERSED):
+        if line.status is LineStatus.FAILED:
             return  # it came to nothing, and nothing is what we know of it
         held = today < line.day + timedelta(days=hold_days)
         yield Finding(kind=DifferenceKind.MISSING_HERE, line=line, ours=None, held=held)
         return
-    if not lines:
-        for one in ours:
-            held = today < one.channel_date + timedelta(days=hold_days)
-            yield Finding(kind=DifferenceKind.MISSING_THERE, line=None, ours=one, held=held)
-        return
-    line = lines[0]
-    match = next((one for one in ours if one.transaction_id == line.transaction_id), ours[0])
-    yield from (Finding(kind=kind, line=line, ours=match) for kind in _differences(line, match, account_id))
+    match = None
+    if lines:
+        line = lines[0]
+        match = next((one for one in ours if one.transaction_id == line.transaction_id), ours[0])
+        yield from (Finding(kind=kind, line=line, ours=match) for kind in _differences(line, match, account_id))
     for one in ours:
-        if one is not match:
+        if one is not match and one.status is not LineStatus.FAILED:  # what was given up need not be on a bill
             held = today < one.channel_date + timedelta(days=hold_days)
             yield Finding(kind=DifferenceKind.MISSING_THERE, line=None, ours=one, held=held)
 
@@ -149,17 +148,19 @@ def _another(extra: Line, first: Line) -> bool:
 
 
 def _differences(line: Line, ours: Ours, account_id: str) -> Iterator[DifferenceKind]:
+    # A bill tells a refund as it stood when the bill was made; the channel may have given it up since.
+    taken = line.kind is LineKind.REFUND and line.status is LineStatus.SUCCEEDED
     if ours.account_id != account_id:
         yield DifferenceKind.WRONG_ACCOUNT
     if line.received.currency != ours.received.currency:
         yield DifferenceKind.CURRENCY
     elif line.received != ours.received:
         yield DifferenceKind.AMOUNT
-    if line.fee != ours.fee:
+    if line.fee != ours.fee and ours.status is not LineStatus.FAILED:
         yield DifferenceKind.FEE
-    if line.status is not ours.status:
+    if line.status is not ours.status and not (taken and ours.status is LineStatus.FAILED):
         yield DifferenceKind.STATUS
-    if line.transaction_id != ours.transaction_id:
+    if line.transaction_id != ours.transaction_id and line.status is not LineStatus.REVERSED:
         yield DifferenceKind.TRANSACTION
 
 
@@ -171,7 +172,8 @@ def foreign(line: Line) -> bool:
 def keyed(lines: Iterable[Line], ours: Iterable[Ours]) -> Iterator[tuple[tuple[LineKind, str], list[Line], list[Ours]]]:
     """What is left after the equal pairs, grouped by (kind, number), in the order of the keys.
 
-    A refund from the channel's console has no number of ours: its transaction id stands for it.
+    A refund from the channel's console has no number of ours: its transaction id stands for it. A payment that was
+    undone, and of which we know neither, came to nothing and is left out.
     """
     groups: dict[tuple[LineKind, str], tuple[list[Line], list[Ours]]] = {}
     for line in lines:
@@ -179,7 +181,14 @@ def keyed(lines: Iterable[Line], ours: Iterable[Ours]) -> Iterator[tuple[tuple[L
     for one in ours:
         groups.setdefault((one.kind, one.number or one.transaction_id), ([], []))[1].append(one)
     for key in sorted(groups):
-        yield key, *groups[key]
+        if not _undone(key[1], groups):
+            yield key, *groups[key]
+
+
+def _undone(number: str, groups: Mapping[tuple[LineKind, str], tuple[list[Line], list[Ours]]]) -> bool:
+    (paid, ours), (back, mine) = (groups.get((kind, number), ([], [])) for kind in (LineKind.PAYMENT, LineKind.REFUND))
+    undone = len(paid) == len(back) == 1 and back[0].status is LineStatus.REVERSED and not ours and not mine
+    return undone and paid[0].received == back[0].received
 
 
 class DiscrepancyStatus(StrEnum):

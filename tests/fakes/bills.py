@@ -14,7 +14,7 @@ from domain.ledger import Account, AccountKind
 from domain.numbers import PREFIX
 from domain.payments import ChannelPayment
 from domain.reconciliation import Discrepancy, Ours, net
-from domain.refunds import Refund
+from domain.refunds import Refund, RefundStatus
 from domain.statements import (
     DayStatus,
     FundLine,
@@ -149,13 +149,16 @@ class FakeBills:
         seen = Counter((line.kind, _key(line)) for line in theirs)
         keys |= {key for (_, key), times in seen.items() if times > 1}
         lines = [line for line in self._lines(account_id) if _key(line) in keys and _near(line.day, day)]
+        flows = self._fund_lines(account_id, day)
+        gone = {flow.transaction_id for flow in flows if flow.movement is Movement.REFUND}
+        fees = [line.fee for line in theirs if line.status is not LineStatus.FAILED or line.transaction_id in gone]
         return Compared(
             matched=len(theirs) - sum(1 for line in lines if line.day == day),
             foreign=len(every) - len(theirs),
             lines=sorted(lines, key=lambda line: (line.day, line.n)),
             ours=self._ours_near(account_id, day, keys),
-            fee=sum(line.fee for line in theirs if line.fee > 0),
-            fee_returned=-sum(line.fee for line in theirs if line.fee < 0),
+            fee=sum(fee for fee in fees if fee > 0),
+            fee_returned=-sum(fee for fee in fees if fee < 0),
         )
 
     def _ours_near(self, account_id: str, day: date, keys: set[str]) -> list[Ours]:
@@ -176,21 +179,34 @@ class FakeBills:
 
     async def compare_funds(self, account_id: str, day: date) -> Sequence[Moved]:
         await self._transaction.statement("bills.compare_funds")
-        traded, moved, numbers = defaultdict[str, int](int), defaultdict[str, int](int), dict[str, str]()
+        traded, taken, moved = (defaultdict[str, int](int) for _ in range(3))
+        numbers, lasting = dict[str, str](), set[str]()
         for flow in self._fund_lines(account_id, day):
             if flow.movement in _ORDINARY - {Movement.REFUND_CLOSED}:  # it moved again, but nothing was traded again
                 moved[flow.transaction_id] += flow.amount
                 numbers.setdefault(flow.transaction_id, flow.number)
         for line in self._lines(account_id):
             if line.day == day:
-                failed = line.status is LineStatus.FAILED
-                traded[line.transaction_id] += 0 if failed else net(line.kind, line.received, line.fee)
+                failed, amount = line.status is LineStatus.FAILED, net(line.kind, line.received, line.fee)
+                traded[line.transaction_id] += 0 if failed else amount
+                taken[line.transaction_id] += amount
                 numbers[line.transaction_id] = line.number or numbers.get(line.transaction_id, "")
+                lasting |= set() if failed else {line.transaction_id}
         return [
             Moved(id_, numbers[id_], traded.get(id_), moved.get(id_))
             for id_ in sorted({*traded, *moved})
-            if traded.get(id_) != moved.get(id_)
+            if moved.get(id_) not in (traded.get(id_), taken.get(id_)) and (id_ in moved or id_ in lasting)
         ]
+
+    async def kept_of_closed(self, account_id: str, day: date) -> int:
+        await self._transaction.statement("bills.kept_of_closed")
+        closed = {
+            flow.number: flow.amount
+            for flow in self._fund_lines(account_id, day)
+            if flow.movement is Movement.REFUND_CLOSED
+        }
+        refunds = [row for row in self._transaction.rows(self._tables.refunds) if row.account_id == account_id]
+        return sum(row.debit.minor - closed[row.number] for row in refunds if row.number in closed)
 
     async def balances(self, account_id: str, day: date) -> Sequence[FundBalance]:
         await self._transaction.statement("bills.balances")
@@ -249,7 +265,19 @@ class FakeBills:
     def _recorded(self) -> list[Ours]:
         payments = [self._payment(payment) for payment in self._transaction.rows(self._tables.payments)]
         refunds = [self._refund(r) for r in self._transaction.rows(self._tables.refunds) if r.accepted_at is not None]
-        return sorted([*payments, *refunds], key=lambda one: (one.channel_date, one.id))
+        undone = [
+            replace(
+                self._payment(p), kind=LineKind.REFUND, fee=-self._cost(p), status=LineStatus.REVERSED, channel_date=day
+            )
+            for p in self._transaction.rows(self._tables.payments)
+            if (day := self._undone_on(p)) is not None
+        ]
+        return sorted([*payments, *refunds, *undone], key=lambda one: (one.channel_date, one.id))
+
+    def _undone_on(self, payment: ChannelPayment) -> date | None:
+        key = f"payment:{payment.account_id}:{payment.transaction_id}:reversed"
+        booked = (row.transfer for row in self._transaction.rows(self._tables.transfers))
+        return next((transfer.channel_date for transfer in booked if transfer.idem_key == key), None)
 
     def _payment(self, payment: ChannelPayment) -> Ours:
         return Ours(
@@ -290,7 +318,7 @@ class FakeBills:
             account_id=refund.account_id,
             received=refund.debit,
             fee=share(earlier) - share(earlier + refund.debit.minor),
-            status=LineStatus.SUCCEEDED,
+            status=LineStatus.FAILED if refund.status is RefundStatus.FAILED else LineStatus.SUCCEEDED,
             channel_date=shanghai_day(refund.accepted_at),
         )
 

@@ -15,7 +15,8 @@ class Compared:
     """What a set comparison of one day's trade bill leaves for the rules.
 
     ``matched`` and ``foreign`` are counted; ``lines`` and ``ours`` are everything that stands under a key of which one
-    side is alone, doubled or unlike the other. ``fee`` and ``fee_returned`` are the bill's totals in minor units.
+    side is alone, doubled or unlike the other. ``fee`` and ``fee_returned`` are the bill's totals in minor units; what
+    it says has failed counts only where the day's fund bill has it moved all the same.
     """
 
     matched: int
@@ -118,7 +119,13 @@ class Bills(Protocol):
         ...
 
     async def compare_funds(self, account_id: str, day: date) -> Sequence[Moved]:
-        """Trade bill against fund bills of one day, by transaction of the channel. Empty without a fund bill."""
+        """Trade bill against fund bills of one day, by transaction of the channel. Empty without a fund bill. A refund
+        that failed may have moved there and back, or there alone and back on a later day, or not at all."""
+        ...
+
+    async def kept_of_closed(self, account_id: str, day: date) -> int:
+        """Of refunds of ours that the channel gave up, and that came back into the account on that day: the fee that
+        had come back with them and is kept again, in minor units."""
         ...
 
     async def balances(self, account_id: str, day: date) -> Sequence[FundBalance]:

@@ -243,6 +243,10 @@ class SqlBills:
         found = await self._set_based(comparison.MOVED, account_id=account_id, day=day)
         return [Moved(row["transaction_id"], row["number"], row["traded"], row["moved"]) for row in found]
 
+    async def kept_of_closed(self, account_id: str, day: date) -> int:
+        (found,) = await self.tx.read(comparison.KEPT_OF_CLOSED, account_id=account_id, day=day)
+        return int(found["kept"])
+
     async def balances(self, account_id: str, day: date) -> Sequence[FundBalance]:
         found = await self.tx.read(comparison.BALANCES, account_id=account_id, day=day)
         return [FundBalance(**row) for row in found]

@@ -6,8 +6,9 @@ Raw SQL: hash anti-joins over a million rows are said more clearly so than throu
 from adapters.outbound.sql.statements import Statement
 
 
-def _recorded(payments: str, refunds: str) -> str:
-    """What we recorded, in the words of a bill's line, under a condition for each kind.
+def _recorded(payments: str, refunds: str, reversals: str) -> str:
+    """What we recorded, in the words of a bill's line, under a condition for each kind. A payment that was undone is a
+    refund of its own number, on the day on which that was booked.
 
     The expected fee of a payment is the frozen cost rate of what was received, half up (BOOKS.md, Fees). With a
     refund the channel gives the same share of it back; like our own, the shares of many refunds add up to the fee.
@@ -27,7 +28,8 @@ def _recorded(payments: str, refunds: str) -> str:
            CASE WHEN p.received = 0 THEN 0
                 ELSE (2 * cost.fee * before.debit + p.received) / (2 * p.received)
                    - (2 * cost.fee * (before.debit + r.debit) + p.received) / (2 * p.received) END,
-           'succeeded', (r.accepted_at AT TIME ZONE 'Asia/Shanghai')::date
+           CASE r.status WHEN 'failed' THEN 'failed' ELSE 'succeeded' END,
+           (r.accepted_at AT TIME ZONE 'Asia/Shanghai')::date
       FROM refund r
       JOIN channel_account c ON c.id = r.account_id
       JOIN channel_payment p ON p.id = r.payment_id
@@ -36,17 +38,27 @@ def _recorded(payments: str, refunds: str) -> str:
            LATERAL (SELECT coalesce(sum(x.debit), 0)::bigint AS debit FROM refund x
                      WHERE x.payment_id = r.payment_id AND (x.accepted_at, x.id) < (r.accepted_at, r.id)) before
      WHERE r.accepted_at IS NOT NULL AND {refunds}
+    UNION ALL
+    SELECT p.id, 'refund', p.number, p.transaction_id, p.account_id, p.received, p.currency,
+           -(2 * p.received * coalesce(a.cost_ppm, c.cost_ppm) + 1000000) / 2000000, 'reversed', t.channel_date
+      FROM channel_payment p
+      JOIN channel_account c ON c.id = p.account_id
+      JOIN transfer t ON t.idem_key = 'payment:' || p.account_id || ':' || p.transaction_id || ':reversed'
+      LEFT JOIN attempt a ON a.id = p.attempt_id
+     WHERE p.unattributed = 'reversed' AND {reversals}
     """  # noqa: S608 - texts of our own
 
 
-def _within(at: str) -> str:
-    """On the day $2, so that an index by time serves."""
-    start, end = "$2::date::timestamp", "($2::date + 1)::timestamp"
+def _within(at: str, before: int = 0) -> str:
+    """On the day $2, or so many before, so that an index by time serves."""
+    start, end = f"($2::date - {before})::timestamp", f"($2::date - {before} + 1)::timestamp"
     return f"{at} >= {start} AT TIME ZONE 'Asia/Shanghai' AND {at} < {end} AT TIME ZONE 'Asia/Shanghai'"
 
 
 _RECORDED_THEN = _recorded(
-    f"p.account_id = $1 AND {_within('p.paid_at')}", f"r.account_id = $1 AND {_within('r.accepted_at')}"
+    f"p.account_id = $1 AND {_within('p.paid_at')}",
+    f"r.account_id = $1 AND {_within('r.accepted_at')}",
+    f"p.account_id = $1 AND ({_within('p.paid_at')} OR {_within('p.paid_at', 1)}) AND t.channel_date = $2",
 )
 _OURS_BY_SCHEME = "(NOT $3::boolean OR t.number LIKE 'PTY%' OR t.payment_number LIKE 'PTY%')"
 
@@ -74,9 +86,13 @@ COUNTS = Statement(
     f"""
     SELECT count(*) FILTER (WHERE ours) AS lines,
            count(*) FILTER (WHERE NOT ours) AS foreign_lines,
-           coalesce(sum(fee) FILTER (WHERE ours AND fee > 0), 0)::bigint AS fee,
-           coalesce(-sum(fee) FILTER (WHERE ours AND fee < 0), 0)::bigint AS fee_returned
-      FROM (SELECT fee, {_OURS_BY_SCHEME} AS ours FROM statement_line t WHERE account_id = $1 AND day = $2) AS line
+           coalesce(sum(fee) FILTER (WHERE ours AND fee > 0 AND moved), 0)::bigint AS fee,
+           coalesce(-sum(fee) FILTER (WHERE ours AND fee < 0 AND moved), 0)::bigint AS fee_returned
+      FROM (SELECT fee, {_OURS_BY_SCHEME} AS ours,
+                   status <> 'failed' OR transaction_id IN (
+                       SELECT transaction_id FROM fund_line
+                        WHERE account_id = $1 AND day = $2 AND movement = 'refund') AS moved
+              FROM statement_line t WHERE account_id = $1 AND day = $2) AS line
     """,  # noqa: S608 - texts of our own
     ("account_id", "day", "ours_only"),
     {},
@@ -111,7 +127,7 @@ LINES = Statement(
 # stands on another account's bill is that account's finding.
 OURS = Statement(
     f"""
-    SELECT * FROM ({_recorded("p.number = ANY($1)", "r.number = ANY($1)")}) AS m
+    SELECT * FROM ({_recorded("p.number = ANY($1)", "r.number = ANY($1)", "p.number = ANY($1)")}) AS m
      WHERE day BETWEEN $3::date - $4::int AND $3::date + $4::int
        AND NOT (
            account_id = $2
@@ -127,9 +143,10 @@ OURS = Statement(
 MOVED = Statement(
     """
     WITH traded AS (
-        SELECT transaction_id, max(number) AS number,
-               sum(CASE WHEN status = 'failed' THEN 0 WHEN kind = 'payment' THEN received ELSE -received END
-                   - fee)::bigint AS traded
+        SELECT transaction_id, max(number) AS number, bool_and(status = 'failed') AS nothing,
+               coalesce(sum(CASE kind WHEN 'payment' THEN received ELSE -received END - fee)
+                        FILTER (WHERE status <> 'failed'), 0)::bigint AS traded,
+               sum(CASE kind WHEN 'payment' THEN received ELSE -received END - fee)::bigint AS taken
           FROM statement_line WHERE account_id = $1 AND day = $2 GROUP BY transaction_id
     ), moved AS (
         SELECT transaction_id, max(number) AS number, sum(amount)::bigint AS moved
@@ -140,8 +157,18 @@ MOVED = Statement(
     )
     SELECT transaction_id, coalesce(nullif(traded.number, ''), moved.number, '') AS number, traded, moved
       FROM traded FULL JOIN moved USING (transaction_id)
-     WHERE traded IS DISTINCT FROM moved
+     WHERE traded IS DISTINCT FROM moved AND taken IS DISTINCT FROM moved AND NOT (nothing AND moved IS NULL)
      ORDER BY transaction_id
+    """,
+    ("account_id", "day"),
+    {},
+)
+
+KEPT_OF_CLOSED = Statement(
+    """
+    SELECT coalesce(sum(r.debit - f.amount), 0)::bigint AS kept
+      FROM fund_line f JOIN refund r ON r.account_id = f.account_id AND r.number = f.number
+     WHERE f.account_id = $1 AND f.day = $2 AND f.movement = 'refund_closed'
     """,
     ("account_id", "day"),
     {},
