@@ -12,7 +12,7 @@ from domain.bookkeeping import payment_held, payment_received
 from domain.channels import Access, ChannelReport, ChannelState, Receipt
 from domain.merchants import LatePayment
 from domain.orders import Order, OrderStatus
-from domain.payments import SENT_BACK, ChannelPayment, SuspenseItem, judge, record
+from domain.payments import SENT_BACK, ChannelPayment, SuspenseItem, Unattributed, judge, record
 
 
 class Outcome(StrEnum):
@@ -41,18 +41,26 @@ class ConfirmAttempt:
 
     Runs inside the caller's unit of work, beside the evidence (a stored notice). Equal reports, from notices, polls
     and people in any order, count once: the order's row lock makes them queue, and the transaction is unique. A caller
-    who is ready for Moved may ask for ``watching``, which waits for nobody.
+    who is ready for Moved may ask for ``watching``, which waits for nobody. ``aside``: somebody has decided that this
+    money pays no order, and as what it is held.
     """
 
     clock: Clock
     ids: Ids
 
     async def __call__(
-        self, uow: UnitOfWork, access: Access, report: ChannelReport, *, evidence: str, watching: bool = False
+        self,
+        uow: UnitOfWork,
+        access: Access,
+        report: ChannelReport,
+        *,
+        evidence: str,
+        watching: bool = False,
+        aside: Unattributed | None = None,
     ) -> Confirmation:
-        order, attempt = await self._find(uow, access, report.number, watching=watching)
+        order, attempt = (None, None) if aside else await self._find(uow, access, report.number, watching=watching)
         if report.receipt is not None:
-            return await self._money(uow, access, report.receipt, order, attempt, evidence=evidence)
+            return await self._money(uow, access, report.receipt, order, attempt, evidence=evidence, aside=aside)
         if attempt is None or order is None or not attempt.live:
             return Confirmation(Outcome.NOTHING, order.id if order else None)
         now = self.clock.now()
@@ -83,6 +91,7 @@ class ConfirmAttempt:
         attempt: Attempt | None,
         *,
         evidence: str,
+        aside: Unattributed | None,
     ) -> Confirmation:
         order_id = order.id if order else None
         if receipt.app_id != access.credential.app_id or receipt.payee != access.account.payee:
@@ -90,7 +99,7 @@ class ConfirmAttempt:
         if await self._known(uow, access, receipt, attempt):
             return Confirmation(Outcome.KNOWN, order_id)
         now = self.clock.now()
-        unattributed = judge(receipt, order, attempt, await self._late_policy(uow, order))
+        unattributed = aside or judge(receipt, order, attempt, await self._late_policy(uow, order))
         payment = record(
             receipt,
             id=self.ids.new("pay"),

@@ -14,6 +14,7 @@ from application.propose import Propose
 from domain.actors import Actor
 from domain.channels import Access, ChannelReport, ChannelState, FundMode, Receipt, RefundReport, RefundState
 from domain.errors import Conflict
+from domain.payments import Unattributed
 from domain.proposals import Proposal
 from domain.reconciliation import REMEDIES, DifferenceKind, Discrepancy, Remedy
 from domain.statement_postings import Books
@@ -24,6 +25,12 @@ CLOSE_DAY = "statement_day.close"
 APPROVE = "reconciliation.approve"
 
 _POSTED = frozenset({Remedy.ACCEPT_CHANNEL, Remedy.WRITE_OFF})
+# A payment that we lost: it pays its order if it can, or is held as this.
+_CONFIRMED = {
+    Remedy.CONFIRM_PAYMENT: None,
+    Remedy.BOOK_TO_SUSPENSE: Unattributed.UNKNOWN_NUMBER,
+    Remedy.REFUND: Unattributed.LATE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +88,8 @@ class ResolveDiscrepancy:
         result: dict[str, Any] = {"remedy": str(remedy)}
         if remedy in _POSTED and standing.kind is not DifferenceKind.FEE:
             result["posted"] = await self._post(uow, access, standing)
-        elif remedy is Remedy.CONFIRM_PAYMENT:
-            result["outcome"] = await self._confirm(uow, access, standing)
+        elif remedy in _CONFIRMED:
+            result["outcome"] = await self._confirm(uow, access, standing, _CONFIRMED[remedy])
         elif remedy is Remedy.RECORD_REFUND:
             result["outcome"] = await self._refunded(uow, access, standing)
         resolved = standing.resolved(remedy, by=actor.person, note=note, now=self.clock.now())
@@ -111,7 +118,7 @@ class ResolveDiscrepancy:
         await uow.ledger.post(Books(access.account, standing.day).adjusted(standing.key, standing.amount))
         return standing.amount
 
-    async def _confirm(self, uow: UnitOfWork, access: Access, standing: Discrepancy) -> str:
+    async def _confirm(self, uow: UnitOfWork, access: Access, standing: Discrepancy, aside: Unattributed | None) -> str:
         """The bill's line is the channel's word: recorded as a money fact, it pays its order or goes to suspense."""
         line = await self._line(uow, standing)
         if line.kind is not LineKind.PAYMENT:
@@ -128,7 +135,7 @@ class ResolveDiscrepancy:
         )
         report = ChannelReport(line.number, ChannelState.PAID, receipt, detail="statement")
         evidence = f"statement:{standing.account_id}:{standing.day}:{line.n}"
-        return (await self.confirm(uow, access, report, evidence=evidence)).outcome
+        return (await self.confirm(uow, access, report, evidence=evidence, aside=aside)).outcome
 
     async def _refunded(self, uow: UnitOfWork, access: Access, standing: Discrepancy) -> str:
         """A refund that nobody told us of, made in the channel's console most likely."""

@@ -208,22 +208,25 @@ class Remedy(StrEnum):
     """What a person decides, as named actions. Each posts transfers or corrects states, and each once."""
 
     CONFIRM_PAYMENT = "confirm_payment"  # the channel has it, we lost it: book it to its order, or to suspense
+    BOOK_TO_SUSPENSE = "book_to_suspense"  # it is kept aside, whatever its order: a person will say whose it is
+    REFUND = "refund"  # it goes back to its payer, by the same refund as any money that came late
     RECORD_REFUND = "record_refund"  # made in the channel's console: record it as the order's
     ACCEPT_CHANNEL = "accept_channel"  # the channel's figure is right: the difference is posted
     ACCEPT_OURS = "accept_ours"  # ours is right and the channel will correct it: nothing is posted
     WRITE_OFF = "write_off"  # the platform bears or takes it: against the adjustment account
 
 
+_LOST = frozenset({Remedy.CONFIRM_PAYMENT, Remedy.BOOK_TO_SUSPENSE, Remedy.REFUND})
 # Which remedy makes sense for what. A test says that every kind has at least one.
 REMEDIES: dict[DifferenceKind, frozenset[Remedy]] = {
-    DifferenceKind.MISSING_HERE: frozenset({Remedy.CONFIRM_PAYMENT, Remedy.RECORD_REFUND, Remedy.ACCEPT_CHANNEL}),
+    DifferenceKind.MISSING_HERE: _LOST | {Remedy.RECORD_REFUND, Remedy.ACCEPT_CHANNEL},
     DifferenceKind.MISSING_THERE: frozenset({Remedy.ACCEPT_OURS, Remedy.WRITE_OFF}),
     DifferenceKind.AMOUNT: frozenset({Remedy.ACCEPT_CHANNEL, Remedy.ACCEPT_OURS}),
     DifferenceKind.FEE: frozenset({Remedy.ACCEPT_CHANNEL, Remedy.ACCEPT_OURS}),
     DifferenceKind.STATUS: frozenset({Remedy.ACCEPT_CHANNEL, Remedy.ACCEPT_OURS}),
     DifferenceKind.DUPLICATE: frozenset({Remedy.ACCEPT_OURS, Remedy.ACCEPT_CHANNEL}),
     DifferenceKind.CURRENCY: frozenset({Remedy.ACCEPT_OURS}),
-    DifferenceKind.TRANSACTION: frozenset({Remedy.CONFIRM_PAYMENT, Remedy.ACCEPT_OURS}),
+    DifferenceKind.TRANSACTION: _LOST | {Remedy.ACCEPT_OURS},
     DifferenceKind.WRONG_ACCOUNT: frozenset({Remedy.ACCEPT_OURS, Remedy.ACCEPT_CHANNEL}),
     DifferenceKind.UNMOVED: frozenset({Remedy.ACCEPT_OURS, Remedy.WRITE_OFF}),
     DifferenceKind.UNTRADED: frozenset({Remedy.ACCEPT_OURS, Remedy.WRITE_OFF}),
