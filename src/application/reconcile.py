@@ -16,6 +16,7 @@ from application.progress import told
 from domain.actors import SYSTEM
 from domain.bookkeeping import BASIC
 from domain.channels import ChannelAccount, FundMode
+from domain.errors import NotFound
 from domain.reconciliation import (
     HOLD_DAYS,
     Difference,
@@ -32,6 +33,7 @@ from domain.statements import DayStatus, FundLine, Line, LineStatus, Movement, S
 
 # How often a day with lines that wait for a neighbour's bill is looked at again.
 HELD_AGAIN = timedelta(hours=1)
+OPENING = ":opening"  # ends the key of a balance that does not follow from the bill before
 _BANK = frozenset({Movement.PAYOUT, Movement.TOP_UP})
 # Shares are booked when they end, in the platform's account its own part of them; what is not shows in the balance.
 _EXPLAINED = _BANK | {Movement.SHARED, Movement.SHARE_RETURNED}
@@ -89,7 +91,19 @@ class Reconcile:
         if standing.has_fund_bill and not direct:
             differences += await self._compare_funds(uow, books, found)
         held = sum(1 for finding in found.findings if finding.held)
+        openings = [one for one in differences if one.key.endswith(OPENING)]
+        if openings and await self._awaited(uow, account.id, standing.day - timedelta(days=1)):
+            differences = [one for one in differences if one not in openings]
+            held += len(openings)
         return Result(compared.matched + found.equal, compared.foreign + found.foreign, held, differences)
+
+    async def _awaited(self, uow: UnitOfWork, account_id: str, day: date) -> bool:
+        """Whether this day's fund bill is still to come: what the next one opens with cannot be judged before."""
+        try:
+            before = await uow.bills.day(account_id, day)
+        except NotFound:
+            return False
+        return before.next_at is not None and not before.has_fund_bill
 
     async def _post_costs(self, uow: UnitOfWork, books: Books, charged: int) -> None:
         before = [t for t in await uow.ledger.about(books.about) if t.fact == "channel_cost"]
@@ -241,7 +255,7 @@ def _balance(balance: FundBalance, explained: int) -> Iterator[Difference]:
         yield Difference(key=f"balance:{balance.fund}", kind=DifferenceKind.BALANCE, amount=unexplained)
     if balance.previous_closing is not None and balance.previous_closing != balance.opening:
         yield Difference(
-            key=f"balance:{balance.fund}:opening",
+            key=f"balance:{balance.fund}{OPENING}",
             kind=DifferenceKind.BALANCE,
             amount=balance.opening - balance.previous_closing,
         )

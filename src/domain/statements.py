@@ -191,8 +191,9 @@ class StatementDay:
         return replace(self._to(DayStatus.FETCHED), files=files)
 
     def empty(self) -> Self:
-        """The channel says that this day has no trade bill. One that was read stands."""
-        return self if self.files else self._to(DayStatus.NO_BILL)
+        """The channel says that this day has no trade bill. One that was read stands; said again it changes nothing."""
+        known = self.files or self.status not in (DayStatus.AWAITING_BILL, DayStatus.FETCH_FAILED)
+        return self if known else self._to(DayStatus.NO_BILL)
 
     def complete(self) -> Self:
         """Nothing more is expected from the channel."""

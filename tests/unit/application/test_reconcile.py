@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from application.reconcile import HELD_AGAIN
+from domain.errors import ChannelUnavailable
 from domain.ledger import PLATFORM, Account, AccountKind, Transfer
 from domain.money import Money
 from domain.reconciliation import DifferenceKind
@@ -159,6 +160,34 @@ async def test_a_balance_that_does_not_follow_from_the_lines_is_found() -> None:
     office.day += ONE
     await office.run([], [flow(1, Movement.PAYOUT, -400, 10_000)])
     assert [(one.key, one.amount) for one in await office.found()] == [("balance:BASIC:opening", -62)]
+
+
+async def test_what_a_day_opens_with_waits_for_the_fund_bill_of_the_day_before() -> None:
+    office = await Office().trade(1)
+    await office.run(office.lines(), office.flows(office.lines()))
+    middle, late = office.day + ONE, ChannelUnavailable("being made", code="bill_not_ready")
+    office.day = middle
+    office.bills.publish(office.account_id, middle, late, fund="BASIC")
+    async with office.house.database.unit_of_work() as uow:
+        await uow.bills.open_day(StatementDay(account_id=office.account_id, mode=office.mode, day=middle))
+    assert (await office.fetch(office.account_id, middle)).next_at is not None
+    office.day += ONE
+    day = await office.run([], [flow(1, Movement.PAYOUT, -400, 9_500)])
+    assert (day.differences, day.held) == (0, 1)
+    office.bills.publish(office.account_id, middle, [flow(1, Movement.PAYOUT, -62, 9_900)], fund="BASIC")
+    assert (await office.fetch(office.account_id, middle)).differences == 0
+    day = await office.reconcile(office.account_id, office.day)
+    assert (day.differences, day.held, await office.found()) == (0, 0, [])
+
+
+async def test_what_a_day_opens_with_is_a_difference_when_no_fund_bill_of_the_day_before_is_to_come() -> None:
+    office = await Office().trade(1)
+    await office.run(office.lines(), office.flows(office.lines()))
+    office.day += ONE
+    await office.run([])
+    office.day += ONE
+    day = await office.run([], [flow(1, Movement.PAYOUT, -400, 9_500)])
+    assert (day.differences, day.held) == (1, 0)
 
 
 async def test_a_payout_to_the_bank_is_booked_once_and_an_unknown_movement_is_for_a_person() -> None:

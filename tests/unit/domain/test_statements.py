@@ -48,6 +48,13 @@ def test_a_day_without_a_bill_is_compared_like_any_other() -> None:
     assert day.status is DayStatus.WITH_DIFFERENCES
 
 
+def test_a_channel_that_says_again_that_there_is_no_bill_changes_nothing() -> None:
+    """It is asked again while the fund bill is late."""
+    nothing = DAY.empty()
+    compared = nothing.compared(matched=0, differences=0, held=0, foreign=0)
+    assert (nothing.empty(), compared.empty()) == (nothing, compared)
+
+
 def test_a_day_on_which_only_payouts_moved_money_is_read_with_its_fund_bill_alone() -> None:
     day = DAY.empty().fetched(bill("f1", StatementKind.FUND, "OPERATION"))
     assert (day.read, day.has_fund_bill) == (True, True)
