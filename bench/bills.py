@@ -34,7 +34,7 @@ from bootstrap.embedded import EmbeddedPostgres, temporary_postgres
 from domain.channels import Access, Channel, ChannelAccount, Credential, Method, Mode
 from domain.money import Money, Rate
 from domain.numbers import channel_number
-from domain.statements import DayStatus, Line, StatementKind
+from domain.statements import DayStatus, Lines, StatementKind
 from domain.times import SHANGHAI
 from tests.fakes.clock import FakeClock
 from tests.fakes.ids import FakeIds
@@ -161,7 +161,7 @@ async def _sold(server: EmbeddedPostgres, name: str, size: int, home: Path) -> N
     await _copied(stock, "attempt", [_attempt(row) for row in payments])
     await _copied(stock, "channel_payment", payments)
     await _copied(stock, "refund", refunds)
-    await stock.execute("ANALYZE")
+    await stock.execute("VACUUM (ANALYZE)")  # as autovacuum would have done
     await stock.close()
     await connection.execute(f"CREATE DATABASE {name}_1 TEMPLATE {name}_0")
     await connection.close()
@@ -270,7 +270,7 @@ def _token(n: int) -> str:
 class WechatBills(FakeStatements):
     """The file is here already; the real reader reads it."""
 
-    def trade_lines(self, access: Access, day: date, source: object) -> Iterator[Line]:
+    def trade_lines(self, access: Access, day: date, source: object) -> Iterator[Lines]:
         return trade_lines(access, day, source)  # type: ignore[arg-type]
 
 

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import IO
 
 from application.crashpoints import crashpoint
+from application.ports.bills import FundLines
 from application.ports.channels import Statements
 from application.ports.progress import Progress, Step
 from application.ports.storage import UnitOfWorkFactory
@@ -18,9 +19,9 @@ from application.progress import told
 from application.unpacked import unpacked
 from domain.actors import SYSTEM, Actor
 from domain.channels import Access, Channel
-from domain.statements import FundLine, Line, StatementDay, StatementFile, StatementKind
+from domain.statements import Lines, StatementDay, StatementFile, StatementKind
 
-LOOK_EVERY = 500  # lines
+AT_A_TIME = 1_000  # lines of a fund bill
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +86,28 @@ class ImportStatement:
         crashpoint("statement.after_commit")
         return taken
 
-    def _lines(self, access: Access, file: StatementFile, source: IO[bytes]) -> Iterable[Line | FundLine]:
+    def _lines(self, access: Access, file: StatementFile, source: IO[bytes]) -> Iterator[Lines | FundLines]:
         reader = self.statements[access.account.channel]
         source.seek(0)
         if file.kind is StatementKind.TRADE:
             return reader.trade_lines(access, file.day, source)
-        return reader.fund_lines(access, file.day, source, fund=file.fund)
+        flows = reader.fund_lines(access, file.day, source, fund=file.fund)
+        return iter(lambda: list(islice(flows, AT_A_TIME)), [])
 
 
 @dataclass
 class _Reading:
     """Lines as they are read, and how far that is."""
 
-    lines: Iterable[Line | FundLine]
+    lines: Iterable[Lines | FundLines]
     source: IO[bytes]
     step: Step
 
-    def __iter__(self) -> Iterator[Line | FundLine]:
-        lines = iter(self.lines)
-        while some := list(islice(lines, LOOK_EVERY)):
+    def __iter__(self) -> Iterator[Lines | FundLines]:
+        for some in self.lines:
             crashpoint("statement.lines")
             self.step = replace(self.step, lines=self.step.lines + len(some), taken=self.source.tell())
-            yield from some
+            yield some
 
 
 def _digest(source: IO[bytes]) -> tuple[str, int]:

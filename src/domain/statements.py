@@ -1,15 +1,17 @@
 """Statements (对账单): a channel's bill of one day for one channel account, its lines, how far that day has come."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, NamedTuple, Self
 
 from domain.channels import Mode
 from domain.errors import Conflict
 from domain.money import Money
 from domain.states import Table, step
+from domain.times import SHANGHAI
 
 
 class StatementKind(StrEnum):
@@ -40,6 +42,7 @@ class Line(NamedTuple):
     too: of the payment, and of the refund where refunds have their own (WeChat's refund_id). ``received`` is what the
     account is credited, for a refund what it is debited. ``fee`` is the channel's charge in minor units: positive for
     charged, negative for given back. ``day`` is the bill's; it may differ from the day of ``at`` around midnight.
+    ``at`` is to the second.
     """
 
     n: int
@@ -54,6 +57,55 @@ class Line(NamedTuple):
     status: LineStatus
     at: datetime
     method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines of one trade bill: those that most of it is made of column by column, and the others.
+
+    Usual are payments in renminbi that succeeded. A day may have a million of them: what is read, checked and written
+    column by column costs a fraction. Amounts are in minor units, times in seconds since the day's midnight in
+    Shanghai.
+    """
+
+    day: date
+    others: Sequence[Line]
+    n: Sequence[int] = ()
+    numbers: Sequence[str] = ()
+    transaction_ids: Sequence[str] = ()
+    totals: Sequence[int] = ()
+    received: Sequence[int] = ()
+    fees: Sequence[int] = ()
+    seconds: Sequence[int] = ()
+    methods: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.n) + len(self.others)
+
+    def __iter__(self) -> Iterator[Line]:
+        """In the order of the bill."""
+        return iter(sorted((*self._usual(), *self.others), key=attrgetter("n")))
+
+    def _usual(self) -> Iterator[Line]:
+        midnight = datetime(self.day.year, self.day.month, self.day.day, tzinfo=SHANGHAI)
+        for n, number, id_, total, received, fee, second, method in zip(
+            self.n, self.numbers, self.transaction_ids, self.totals, self.received, self.fees, self.seconds,
+            self.methods, strict=True,
+        ):  # fmt: skip
+            yield Line(
+                n=n,
+                day=self.day,
+                kind=LineKind.PAYMENT,
+                number=number,
+                payment_number=number,
+                transaction_id=id_,
+                total=Money(total),
+                received=Money(received),
+                fee=fee,
+                status=LineStatus.SUCCEEDED,
+                at=midnight + timedelta(seconds=second),
+                method=method,
+            )
 
 
 class Movement(StrEnum):

@@ -24,6 +24,7 @@ from domain.statements import (
     FundLine,
     Line,
     LineKind,
+    Lines,
     LineStatus,
     Movement,
     StatementDay,
@@ -71,7 +72,7 @@ def line_of(payment: ChannelPayment, **changes: object) -> Line:
         received=payment.received,
         fee=(payment.received.minor * 3_800 + 500_000) // 1_000_000,
         status=LineStatus.SUCCEEDED,
-        at=payment.paid_at,
+        at=payment.paid_at.replace(microsecond=0),  # bills have no less
         method="alipay_qr",
     )
     return line._replace(**changes)  # type: ignore[arg-type]
@@ -97,14 +98,15 @@ def flow(
 async def stored(stage: Stage, lines: list[Line], day: date = DAY, content: bytes = b"bill") -> StatementFile:
     file = file_of(stage, content, day)
     async with stage.unit_of_work() as uow:
-        assert await uow.bills.store(file, io.BytesIO(content), lines) == len(lines)
+        await uow.bills.open_day(day_of(stage, day))
+        assert await uow.bills.store(file, io.BytesIO(content), [Lines(day, lines)] if lines else []) == len(lines)
     return file
 
 
 async def flows(stage: Stage, lines: list[FundLine], day: date = DAY, content: bytes = b"fund") -> None:
     file = file_of(stage, content, day, StatementKind.FUND, "BASIC")
     async with stage.unit_of_work() as uow:
-        await uow.bills.store(file, io.BytesIO(content), lines)
+        await uow.bills.store(file, io.BytesIO(content), [lines])
 
 
 async def paid(
@@ -189,7 +191,7 @@ class BillsContract(OnStage):
         content = bytes(range(256)) * 5_000  # more than a piece
         file = await stored(stage, [], content=content)
         async with stage.unit_of_work() as uow:
-            await uow.bills.open_day(day_of(stage).fetched(file))
+            await uow.bills.save_day(day_of(stage).fetched(file))
         async with stage.unit_of_work() as uow:
             assert await uow.bills.file(stage.account.id, DAY, "trade") == file
             assert await uow.bills.file(stage.account.id, DAY, "fund:BASIC") is None
@@ -199,8 +201,9 @@ class BillsContract(OnStage):
         payment = await paid(stage)
         await stored(stage, [line_of(payment)])
 
-        def torn() -> Iterator[Line]:
-            yield line_of(payment, n=1, number="other")
+        def torn() -> Iterator[Lines]:
+            yield Lines(DAY, [])  # nothing yet, and not the end
+            yield Lines(DAY, [line_of(payment, n=1, number="other")])
             raise BillInvalid("not an amount", line=2)
 
         with pytest.raises(BillInvalid):
@@ -351,7 +354,8 @@ class BillsContract(OnStage):
         file = replace(file_of(stage, b"other"), account_id=other.id)
         line = line_of(payment)
         async with stage.unit_of_work() as uow:
-            await uow.bills.store(file, io.BytesIO(b"other"), [line])
+            await uow.bills.open_day(replace(day_of(stage), account_id=other.id))
+            await uow.bills.store(file, io.BytesIO(b"other"), [Lines(DAY, [line])])
         async with stage.unit_of_work() as uow:
             here = await uow.bills.compare(stage.account.id, DAY, ours_only=False)
             there = await uow.bills.compare(other.id, DAY, ours_only=False)

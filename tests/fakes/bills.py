@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import IO, TypeVar
 
-from application.ports.bills import Compared, FundBalance, Moved, Sides, Span
+from application.ports.bills import Compared, FundBalance, FundLines, Moved, Sides, Span
 from domain.channels import Channel
 from domain.errors import NotFound
 from domain.ledger import Account, AccountKind
@@ -20,6 +20,7 @@ from domain.statements import (
     FundLine,
     Line,
     LineKind,
+    Lines,
     LineStatus,
     Movement,
     StatementDay,
@@ -94,9 +95,9 @@ class FakeBills:
 
     # ── Files and lines ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def store(self, file: StatementFile, source: IO[bytes], lines: Iterable[Line | FundLine]) -> int:
+    async def store(self, file: StatementFile, source: IO[bytes], lines: Iterable[Lines | FundLines]) -> int:
         await self._transaction.statement("bills.store")
-        bill = KeptBill(file.account_id, file.day, file.bill, tuple(lines))
+        bill = KeptBill(file.account_id, file.day, file.bill, tuple(itertools.chain.from_iterable(lines)))
         key = (file.account_id, file.day, file.bill)
         if self._transaction.get(self._tables.bills, key) is not None:
             await self._transaction.update(self._tables.bills, bill)

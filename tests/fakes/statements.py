@@ -9,7 +9,7 @@ from typing import IO, Any
 from domain.channels import Access
 from domain.errors import BillInvalid, ChannelError
 from domain.money import Money
-from domain.statements import FundLine, Line, LineKind, LineStatus, Movement, StatementKind
+from domain.statements import FundLine, Line, LineKind, Lines, LineStatus, Movement, StatementKind
 
 Bill = Sequence[Line] | Sequence[FundLine] | ChannelError | bytes | None
 
@@ -37,10 +37,10 @@ class FakeStatements:
         into.write(bill if isinstance(bill, bytes) else written(bill))
         return True
 
-    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Line]:
+    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Lines]:
         for n, row in _rows(source):
             currency = row.pop("currency")
-            yield Line(
+            line = Line(
                 **row
                 | {
                     "n": n,
@@ -52,6 +52,7 @@ class FakeStatements:
                     "at": datetime.fromisoformat(row["at"]),
                 }
             )
+            yield Lines(line.day, [line])
 
     def fund_lines(self, access: Access, day: date, source: IO[bytes], *, fund: str = "BASIC") -> Iterator[FundLine]:
         for n, row in _rows(source):

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, make_url, pool
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from adapters.outbound.sql import migrations
+from adapters.outbound.sql import comparison, migrations
 from adapters.outbound.sql.migrations import current_revision, downgrade, head_revision, migrate, revisions
 from adapters.outbound.sql.tables import metadata
 from domain.channels import Method
@@ -138,6 +138,44 @@ async def test_what_merchants_paid_becomes_products_with_every_method_at_that_pr
     async with connected(empty_database) as look:
         kept = await look.fetch("SELECT fee_ppm, fee_minimum, fee_maximum FROM merchant ORDER BY id")
     assert [tuple(row) for row in kept] == prices
+
+
+async def test_lines_of_bills_are_the_same_when_what_is_usual_is_left_out_and_put_back(empty_database: str) -> None:
+    """A usual payment, the same with everything unlike, and a refund that has no number."""
+    at = "2026-11-19 16:00:07+00"
+    lines = [
+        ("2026-11-20", 2, "payment", "P1", "P1", "P1", "T1", 100, 100, "CNY", 1, "succeeded", at, "NATIVE"),
+        ("2026-11-20", 3, "refund", "R1", "R1", "P1", "T2", 100, 90, "USD", -1, "failed", at, ""),
+        ("2026-11-21", 2, "refund", "T3", "", "P2", "T3", 5, 5, "CNY", 0, "succeeded", at, ""),
+    ]
+    columns = (
+        "day, n, kind, key, number, payment_number, transaction_id, total, received, currency, fee, status, at, method"
+    )
+    before = revisions()[revisions().index("0058") - 1]
+    await migrate(empty_database, before)
+    async with connected(empty_database) as look:
+        for day in ("2026-11-20", "2026-11-21"):
+            await look.execute(
+                "INSERT INTO statement_day (account_id, day, mode, status, files, tries, differences, held,"
+                f" foreign_lines, matched, note) VALUES ('a', '{day}', 'test', 'fetched', '{{}}', 0, 0, 0, 0, 0, '')"
+            )
+        for line in lines:
+            await look.execute(
+                f"INSERT INTO statement_line (file_id, account_id, {columns}) VALUES ('', 'a', {str(line)[1:-1]})"
+            )
+        kept = await look.fetch(f"SELECT {columns} FROM statement_line ORDER BY day, n")
+    await migrate(empty_database, "0058")
+    async with connected(empty_database) as look:
+        found = await look.fetch(f"{comparison.SAID} ORDER BY d.day, l.n")
+        assert [tuple(row[name] for name in columns.split(", ")) for row in found] == [tuple(row) for row in kept]
+        assert len(kept) == len(lines)
+        usual = (
+            "SELECT num_nulls(total, kind, number, payment_number, currency, status) FROM statement_line ORDER BY key"
+        )
+        assert [row[0] for row in await look.fetch(usual)] == [6, 1, 3]
+    await downgrade(empty_database, before)
+    async with connected(empty_database) as look:
+        assert await look.fetch(f"SELECT {columns} FROM statement_line ORDER BY day, n") == kept
 
 
 async def test_a_forgotten_migration_would_be_noticed(empty_database: str) -> None:

@@ -18,7 +18,6 @@ import pytest_asyncio
 
 from adapters.outbound.sql import SqlDatabase, create_engine
 from application.close_statement_day import CloseMatchedDays, CloseStatementDay
-from application.import_statement import LOOK_EVERY
 from domain.bookkeeping import payment_held
 from domain.channels import Channel, ChannelAccount, Credential, FundMode, Method, Mode
 from domain.money import Money, Rate
@@ -51,7 +50,7 @@ ACCOUNT = ChannelAccount(
 )
 # Where the process dies, and at the how manyth time that it passes there.
 STATEMENT_DEATHS = {
-    "statement.lines": LINES // LOOK_EVERY - 1,
+    "statement.lines": 4,  # of the six times that lines are read, many at a time
     "statement.before_commit": 1,
     "statement.after_commit": 1,
     "reconcile.before_commit": 1,
@@ -135,7 +134,7 @@ class Desk:
                 "SELECT key, kind, amount, number, line_n, status FROM discrepancy ORDER BY key",
                 "SELECT idem_key, fact, amount, debit_account FROM transfer ORDER BY idem_key",
                 "SELECT sha256, size, lines FROM statement_file",
-                "SELECT count(*), min(n), max(n), sum(received), count(DISTINCT file_id) FROM statement_line",
+                "SELECT count(*), min(n), max(n), sum(received), count(DISTINCT day_number) FROM statement_line",
                 "SELECT count(*) FROM statement_chunk",
                 "SELECT action FROM audit_record ORDER BY action",
             )

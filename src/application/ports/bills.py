@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeAlias
 
 from domain.channels import Mode
 from domain.reconciliation import Discrepancy, Ours
-from domain.statements import FundLine, Line, StatementDay, StatementFile
+from domain.statements import FundLine, Line, Lines, StatementDay, StatementFile
+
+FundLines: TypeAlias = Sequence[FundLine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,10 @@ class Bills(Protocol):
         """Every channel account that has seen money (or this one, if it has), and which of its days are open."""
         ...
 
-    async def store(self, file: StatementFile, source: IO[bytes], lines: Iterable[Line | FundLine]) -> int:
+    async def store(self, file: StatementFile, source: IO[bytes], lines: Iterable[Lines | FundLines]) -> int:
         """Keep the file and its lines, in place of the lines of an earlier file of the same bill; how many there are.
 
-        What ``lines`` raises goes through, and nothing of the file is kept.
+        The day is open. What ``lines`` raises goes through, and nothing of the file is kept.
         """
         ...
 

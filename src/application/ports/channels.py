@@ -21,7 +21,7 @@ from domain.channels import (
 from domain.payouts import PayeeKind, PayoutReport, PayoutRequest
 from domain.redirections import Card, Destination
 from domain.sharing import ReceiverAccount, ReceiverKind, ReturnReport, ReturnRequest, ShareReport, ShareRequest
-from domain.statements import FundLine, Line, StatementKind
+from domain.statements import FundLine, Lines, StatementKind
 
 
 class Collecting(Protocol):
@@ -194,10 +194,10 @@ class Statements(Protocol):
         ("bill_not_permitted") where this account may not have it (a sub-merchant's fund bill)."""
         ...
 
-    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Line]:
-        """Every payment and refund of a trade bill, in its order. Raises BillInvalid with the line at fault: for a
-        file that is torn, changed, of another day or account, of another kind, or whose own totals do not fit. Some
-        lines may have been given before that."""
+    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Lines]:
+        """Every payment and refund of a trade bill, in its order, many at a time. Raises BillInvalid with the line at
+        fault: for a file that is torn, changed, of another day or account, of another kind, or whose own totals do not
+        fit. Some lines may have been given before that."""
         ...
 
     def fund_lines(self, access: Access, day: date, source: IO[bytes], *, fund: str = "BASIC") -> Iterator[FundLine]:

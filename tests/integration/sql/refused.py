@@ -33,9 +33,8 @@ INSERT INTO statement_day (account_id, day, mode, status, files, tries, differen
 INSERT INTO statement_file (id, account_id, mode, day, kind, fund, sha256, size, provenance, received_at, lines)
     VALUES ('stf_1', 'cha_1', 'test', '2026-11-20', 'trade', '', 'aa', 1, 'channel', '2026-11-22T04:00:00Z', 1);
 INSERT INTO statement_chunk (file_id, n, bytes) VALUES ('stf_1', 0, '\x01');
-INSERT INTO statement_line (file_id, account_id, day, n, kind, key, number, payment_number, transaction_id, total,
-    received, currency, fee, status, at, method) VALUES ('stf_1', 'cha_1', '2026-11-20', 1, 'payment', 'k', 'k',
-    'k', 't', 1, 1, 'CNY', 0, 'succeeded', '2026-11-22T04:00:00Z', '');
+INSERT INTO statement_line (day_number, n, received, fee, second, key, transaction_id, method) VALUES (1, 1, 1, 0, 0,
+    'k', 't', '');
 INSERT INTO fund_line (file_id, account_id, day, n, fund, flow_id, transaction_id, number, movement, amount,
     balance, at, words) VALUES ('stf_1', 'cha_1', '2026-11-20', 1, 'BASIC', 'f', 't', '', 'payment', 1, 1,
     '2026-11-22T04:00:00Z', '');
@@ -117,6 +116,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "fk_static_code_merchant_id": ("static_code", {"token": "other", "merchant_id": "x"}),
     "fk_circuit_endpoint_id": ("circuit", {"lane": "other", "endpoint_id": "x"}),
     "ck_webhook_endpoint_disabled": ("webhook_endpoint", {"url": "https://other.example", "disabled": "x"}),
+    "uq_statement_day_number": ("statement_day", {"day": "2026-11-21", "number": 1}),
     "ck_statement_day_mode": ("statement_day", {"day": "2026-11-21", "mode": "x"}),
     "ck_statement_day_status": ("statement_day", {"day": "2026-11-21", "status": "x"}),
     "uq_statement_file_content": ("statement_file", {}),
@@ -209,4 +209,4 @@ TEXT_KEYS = {
     "settlement",
     "hold",
 }
-NUMBERED = {"audit_record": "n", "statement_line": "id", "fund_line": "id"}
+NUMBERED = {"audit_record": "n"}

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import asyncpg
 import pytest
 
-from adapters.outbound.sql.bills import MEMORY
+from adapters.outbound.sql.bills import HANDING_OVER, MEMORY
 from adapters.outbound.sql.comparison import KEYS, LOOPS, MOVED
 from adapters.outbound.sql.statements import Statement
 
@@ -21,7 +21,8 @@ VALUES = {"account_id": "cha_1", "ours_only": True}
 EACH_WITH_EACH = Statement(
     "WITH mine AS MATERIALIZED (SELECT number FROM channel_payment"
     " WHERE account_id = $1 AND (paid_at AT TIME ZONE 'Asia/Shanghai')::date = $2)"
-    " SELECT key FROM statement_line JOIN mine ON mine.number || '' LIKE key WHERE account_id = $1 AND day = $2",
+    " SELECT key FROM statement_line JOIN mine ON mine.number || '' LIKE key"
+    " WHERE day_number = (SELECT number FROM statement_day WHERE account_id = $1 AND day = $2)",
     ("account_id", "day"),
     {},
 )
@@ -36,11 +37,14 @@ SELECT 'pay_' || $1 || '_' || g, 'cha_1', 'live', 'collect', 'T' || $1 || '_' ||
   1000, 6, 'CNY', t, 'notice:' || g, t
 FROM (SELECT g, ($2::date::timestamp AT TIME ZONE 'Asia/Shanghai') + g * interval '1 second' AS t
       FROM generate_series(1, $1::int) g) x""",
-        """INSERT INTO statement_line (file_id, account_id, day, n, kind, key, number, payment_number, transaction_id,
-  total, received, currency, fee, status, at, method)
-SELECT 'f', 'cha_1', $2, g, 'payment', 'PTY' || $1 || '_' || g, 'PTY' || $1 || '_' || g, '', 'T' || $1 || '_' || g,
-  1000, CASE WHEN g % 100 = 0 THEN 999 ELSE 1000 END, 'CNY', 4, 'succeeded', $2::date, 'x'
-FROM generate_series(1, $1::int) g""",
+        """WITH day AS (
+  INSERT INTO statement_day (account_id, day, mode, status, files, tries, differences, held, foreign_lines, matched,
+    note)
+  VALUES ('cha_1', $2, 'live', 'fetched', '{}', 0, 0, 0, 0, 0, '') RETURNING number)
+INSERT INTO statement_line (day_number, n, key, transaction_id, received, fee, second, method)
+SELECT number, g, 'PTY' || $1 || '_' || g, 'T' || $1 || '_' || g, CASE WHEN g % 100 = 0 THEN 999 ELSE 1000 END, 4, 0,
+  'x'
+FROM day, generate_series(1, $1::int) g""",
         """INSERT INTO fund_line (file_id, account_id, day, n, fund, flow_id, transaction_id, number, movement, amount,
   balance, at, words)
 SELECT 'f', 'cha_1', $2, g, 'BASIC', 'F' || g, 'T' || $1 || '_' || g, 'PTY' || $1 || '_' || g, 'payment', 996, 0,
@@ -66,7 +70,7 @@ SELECT 'cha_1', 'crd_1', 'alipay', NULL, 'live', '2088', '[]', 3800, '{}', 0, tr
 async def work(owner: Owner, statement: Statement, size: int) -> tuple[int, int]:
     """Rows that all nodes of the plan went through, those thrown away among them; and what was found."""
     async with owner.transaction():
-        await owner.fetch(LOOPS.sql, "off", MEMORY)
+        await owner.fetch(LOOPS.sql, "off", MEMORY, HANDING_OVER)
         arguments = statement.arguments(VALUES | {"day": DAYS[size]})
         (told,) = json.loads(await owner.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", *arguments))
     return _rows(told["Plan"]), round(told["Plan"]["Actual Rows"])

@@ -13,18 +13,19 @@ from typing import IO, Any
 import pytest
 
 from application import progress as module
-from application.import_statement import LOOK_EVERY, ImportStatement
+from application.import_statement import ImportStatement
 from domain.channels import Access
 from domain.errors import BillInvalid
 from domain.money import Money
-from domain.statements import Line, StatementKind
+from domain.statements import Line, Lines, StatementKind
 from tests.contracts.bills import DAY, line_of, paid
 from tests.contracts.stage import Stage, soon
 from tests.fakes.clock import FakeClock
 from tests.fakes.progress import FakeProgress
 from tests.fakes.statements import FakeStatements, written
 
-LINES = 12 * LOOK_EVERY
+SOME = 500
+LINES = 12 * SOME
 
 
 @dataclass
@@ -34,13 +35,14 @@ class Halting(FakeStatements):
     line: Line | None = None
     go_on: threading.Event = field(default_factory=threading.Event)
 
-    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Line]:
+    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Lines]:
         assert self.line
-        for n in range(1, LINES + 1):
-            source.read(10)
-            if n == LINES // 2 + 1:
+        for first in range(1, LINES + 1, SOME):
+            if first > LINES // 2:
                 assert self.go_on.wait(60)
-            yield self.line._replace(n=n, number=f"N{n}", transaction_id=f"T{n}")
+            source.read(10 * SOME)
+            some = range(first, first + SOME)
+            yield Lines(day, [self.line._replace(n=n, number=f"N{n}", transaction_id=f"T{n}") for n in some])
 
 
 async def test_lines_are_told_while_the_rest_of_the_file_is_still_to_come(

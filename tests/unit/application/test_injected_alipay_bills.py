@@ -17,7 +17,7 @@ from domain.errors import BillInvalid
 from domain.money import Money, Rate
 from domain.payments import ChannelPayment
 from domain.refunds import Refund
-from domain.statements import Line, StatementDay, StatementKind
+from domain.statements import Lines, StatementDay, StatementKind
 from tests.alipay_injector import AlipayBill
 from tests.fakes.statements import FakeStatements
 from tests.unit.application import test_injected_bills as wechat
@@ -34,7 +34,7 @@ COLUMNS = (
 
 
 class AlipayBills(FakeStatements):
-    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Line]:
+    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Lines]:
         return trade_lines(access, day, source)
 
 

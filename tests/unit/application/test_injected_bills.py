@@ -20,7 +20,7 @@ from domain.money import Money, Rate
 from domain.numbers import channel_number
 from domain.payments import ChannelPayment, Unattributed
 from domain.refunds import Draws, Refund, RefundOrigin, RefundStatus
-from domain.statements import Line, StatementDay, StatementKind
+from domain.statements import Lines, StatementDay, StatementKind
 from domain.times import SHANGHAI
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import FakeDatabase
@@ -53,7 +53,7 @@ ACCESS = Access(ACCOUNT, CREDENTIAL)
 class WechatBills(FakeStatements):
     """The channel's own way of writing, read by the real reader."""
 
-    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Line]:
+    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Lines]:
         return trade_lines(access, day, source)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import IO
 
 from adapters.channel_wire import Unreadable
@@ -20,10 +21,11 @@ from adapters.outbound.alipay.reports import instant
 from domain.channels import Access
 from domain.errors import BillInvalid
 from domain.money import Money
-from domain.statements import FundLine, Line, LineKind, LineStatus, Movement
+from domain.statements import FundLine, Line, LineKind, Lines, LineStatus, Movement
 
 LARGEST = 1 << 30  # bytes of one table, unpacked
 _MOST_FILES, _LINE_LIMIT = 16, 64 * 1024  # in a bill, where there are two or three; characters
+AT_A_TIME = 1_000  # lines
 _TRADE, _FUND = "#支付宝业务明细查询", "#支付宝账务明细查询"
 _TRADE_COLUMNS = ("支付宝交易号", "商户订单号", "业务类型", "完成时间", "订单金额", "商家实收", "服务费")
 _FUND_COLUMNS = ("账务流水号", "业务流水号", "商户订单号", "发生时间", "收入金额", "支出金额", "账户余额", "业务类型")
@@ -50,7 +52,14 @@ _MOVEMENTS = {
 }
 
 
-def trade_lines(access: Access, day: date, source: IO[bytes]) -> Iterator[Line]:
+def trade_lines(access: Access, day: date, source: IO[bytes]) -> Iterator[Lines]:
+    """The lines of a trade bill, many at a time."""
+    lines = _trade_lines(access, day, source)
+    while some := list(islice(lines, AT_A_TIME)):
+        yield Lines(day, some)
+
+
+def _trade_lines(access: Access, day: date, source: IO[bytes]) -> Iterator[Line]:
     """What payers paid and got back. 服务费 is negative where it was charged."""
     sums = {"交易": [0, 0], "退款": [0, 0]}
     with _table(source, _TRADE) as table:

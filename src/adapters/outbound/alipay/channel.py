@@ -36,7 +36,7 @@ from domain.channels import (
     RefundState,
 )
 from domain.errors import ChannelRejected, ChannelUnavailable, OutcomeUnknown
-from domain.statements import FundLine, Line, StatementKind
+from domain.statements import FundLine, Lines, StatementKind
 from domain.times import SHANGHAI
 
 _BROWSER = frozenset({Method.ALIPAY_PAGE, Method.ALIPAY_WAP})
@@ -232,7 +232,7 @@ class Alipay:
         await download(self._client, address, into, most=bills.LARGEST, seconds=_DOWNLOAD_SECONDS)
         return True
 
-    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Line]:
+    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Lines]:
         return bills.trade_lines(access, day, source)
 
     def fund_lines(self, access: Access, day: date, source: IO[bytes], *, fund: str = "BASIC") -> Iterator[FundLine]:

@@ -1,29 +1,30 @@
 """Statement days, files, lines and discrepancies from rows and to rows."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from itertools import repeat
-from operator import attrgetter
 from typing import Any
 
 import asyncpg
 
+from application.ports.bills import FundLines
 from domain.channels import Mode
 from domain.errors import NotFound
-from domain.money import Money
+from domain.money import CNY, Money
 from domain.reconciliation import DifferenceKind, Discrepancy, DiscrepancyStatus, Ours, Remedy
 from domain.statements import (
     DayStatus,
     FundLine,
     Line,
     LineKind,
+    Lines,
     LineStatus,
     Movement,
     StatementDay,
     StatementFile,
     StatementKind,
 )
+from domain.times import SHANGHAI
 
 FILE = ["id", "account_id", "mode", "day", "kind", "fund", "sha256", "size", "provenance", "received_at", "lines"]
 DISCREPANCY = [
@@ -77,73 +78,68 @@ def file_of(found: asyncpg.Record) -> StatementFile:
 
 
 LINE = [
-    "file_id", "account_id", "day", "n", "kind", "key", "number", "payment_number", "transaction_id", "total",
-    "received", "currency", "fee", "status", "at", "method",
+    "day_number", "n", "received", "fee", "second", "key", "transaction_id", "method", "total", "kind", "number",
+    "payment_number", "currency", "status",
 ]  # fmt: skip
 FUND_LINE = [
     "file_id", "account_id", "day", "n", "fund", "flow_id", "transaction_id", "number", "movement", "amount",
     "balance", "at", "words",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class AsText:
-    """Lines of one file as COPY reads them (PostgreSQL manual, COPY, Text Format): tabs between, no NULL."""
-
-    file: StatementFile
-    _times: dict[datetime, str] = field(default_factory=dict)
-
-    def lines(self, lines: Sequence[Line]) -> bytes:
-        """In the columns of LINE. Column by column: a bill may have a million lines."""
-        if not lines:
-            return b""
-        n, _, kinds, numbers, payment_numbers, transactions, totals, received, fees, states, times, methods = zip(
-            *lines, strict=True
-        )
-        columns = (
-            repeat(self.file.id), repeat(self.file.account_id), repeat(str(self.file.day)), map(str, n), kinds,
-            [number or transaction for number, transaction in zip(numbers, transactions, strict=True)], numbers,
-            payment_numbers, transactions, _minors(totals), _minors(received), map(_CURRENCY, received), map(str, fees),
-            states, map(self._at, times), methods,
-        )  # fmt: skip
-        return _copied(list(zip(*columns, strict=False)))
-
-    def flows(self, lines: Sequence[FundLine]) -> bytes:
-        """In the columns of FUND_LINE."""
-        return _copied([self._flow(line) for line in lines])
-
-    def _flow(self, line: FundLine) -> tuple[str, ...]:
-        return (
-            self.file.id, self.file.account_id, str(self.file.day), str(line.n), line.fund, line.flow_id,
-            line.transaction_id, line.number, line.movement, str(line.amount), str(line.balance), self._at(line.at),
-            line.words,
-        )  # fmt: skip
-
-    def _at(self, at: datetime) -> str:
-        text = self._times.get(at)
-        if text is None:
-            text = self._times[at] = at.isoformat()
-        return text
-
-
-_MINOR, _CURRENCY = attrgetter("minor"), attrgetter("currency")
-
-
-def _minors(amounts: Iterable[Money]) -> Iterator[str]:
-    return map(str, map(_MINOR, amounts))
-
-
-def _copied(rows: Sequence[tuple[str, ...]]) -> bytes:
-    if not rows:
-        return b""
-    text = "\n".join(["\t".join(row) for row in rows]) + "\n"
-    marks = (text.count("\t"), text.count("\n"), "\\" in text, "\r" in text)
-    if marks != (len(rows) * (len(rows[0]) - 1), len(rows), False, False):  # some value has such a mark in it
-        text = "".join(["\t".join([value.translate(_ESCAPED) for value in row]) + "\n" for row in rows])
-    return text.encode()
-
-
+_NULL = "\\N"
+_MARKS = "\\\t\n\r"
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def lines_as_text(day_number: int, lines: Lines) -> bytes:
+    """As COPY reads them (PostgreSQL manual, COPY, Text Format: tabs between, \\N for NULL), in the columns of LINE.
+
+    Column by column, for a bill may have a million lines. What is usual is NULL (tables/statements.py).
+    """
+    columns = (
+        repeat(str(day_number)), map(str, lines.n), map(str, lines.received), map(str, lines.fees),
+        map(str, lines.seconds), *map(_escaped, (lines.numbers, lines.transaction_ids, lines.methods)),
+        [_NULL if total == got else str(total) for total, got in zip(lines.totals, lines.received, strict=True)],
+        repeat("\t".join([_NULL] * 5)),
+    )  # fmt: skip
+    return _copied(zip(*columns, strict=False)) + _copied(_other(day_number, line) for line in lines.others)
+
+
+def _other(day_number: int, line: Line) -> Sequence[str]:
+    key = line.number or line.transaction_id
+    midnight = datetime(line.day.year, line.day.month, line.day.day, tzinfo=SHANGHAI)
+    said = (day_number, line.n, line.received.minor, line.fee, round((line.at - midnight).total_seconds()))
+    unlike = (
+        (line.total.minor, line.received.minor), (line.kind, LineKind.PAYMENT), (line.number, key),
+        (line.payment_number, key), (line.received.currency, CNY), (line.status, LineStatus.SUCCEEDED),
+    )  # fmt: skip
+    return (
+        *map(str, said),
+        *_escaped((key, line.transaction_id, line.method)),
+        *(_NULL if value == usual else str(value).translate(_ESCAPED) for value, usual in unlike),
+    )
+
+
+def flows_as_text(file: StatementFile, flows: FundLines) -> bytes:
+    """Lines of a fund bill likewise, in the columns of FUND_LINE."""
+    place = (file.id, file.account_id, str(file.day))
+    found = [
+        (
+            *place, str(flow.n), flow.fund, flow.flow_id, flow.transaction_id, flow.number, flow.movement,
+            str(flow.amount), str(flow.balance), flow.at.isoformat(), flow.words,
+        )
+        for flow in flows
+    ]  # fmt: skip
+    return _copied(map(_escaped, found))
+
+
+def _escaped(column: Sequence[str]) -> Sequence[str]:
+    together = "".join(column)
+    return [value.translate(_ESCAPED) for value in column] if any(mark in together for mark in _MARKS) else column
+
+
+def _copied(rows: Iterable[Sequence[str]]) -> bytes:
+    text = "\n".join(map("\t".join, rows))
+    return f"{text}\n".encode() if text else b""
 
 
 def line_of(found: asyncpg.Record) -> Line:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import islice
+from functools import partial
 from typing import IO, Any
 
 import asyncpg
@@ -18,7 +18,7 @@ from adapters.outbound.sql import bill_rows as rows
 from adapters.outbound.sql import comparison, tables
 from adapters.outbound.sql.statements import Statement, claiming, inserting, prepare, updating
 from adapters.outbound.sql.transaction import Records, Transaction, stale
-from application.ports.bills import Compared, FundBalance, Moved, Sides, Span
+from application.ports.bills import Compared, FundBalance, FundLines, Moved, Sides, Span
 from domain.channels import Mode
 from domain.errors import BillInvalid, NotFound
 from domain.reconciliation import Discrepancy
@@ -26,6 +26,7 @@ from domain.statements import (
     DayStatus,
     FundLine,
     Line,
+    Lines,
     Movement,
     StatementDay,
     StatementFile,
@@ -33,8 +34,9 @@ from domain.statements import (
 )
 
 PIECE = 1 << 20  # bytes of a raw file in one row
+AT_ONCE = 4  # pieces that are compressed at the same time
 MEMORY = "128MB"  # of the server, for a comparison of whole days; beyond it spills to disk
-BATCH = 5_000  # lines that are read in one go, in a thread, so that the loop serves others meanwhile
+HANDING_OVER = "0.001"  # what a row costs from one of the server's processes to the next: our records are joined by all
 NEIGHBOURS = 4  # days before and after in which the other side of a pair may stand: HOLD_DAYS_AT_MOST and one
 
 _d, _f, _l, _m, _x = (
@@ -80,16 +82,8 @@ _FILE_OF = prepare(
         _f.c.sha256 == bindparam("sha256"),
     )
 )
-_ONE_LINE = prepare(
-    select(_l).where(
-        _l.c.account_id == bindparam("account_id"),
-        _l.c.day == bindparam("day", type_=Date),
-        _l.c.n == bindparam("n"),
-    )
-)
-_CLEAR_LINES = prepare(
-    delete(_l).where(_l.c.account_id == bindparam("account_id"), _l.c.day == bindparam("day", type_=Date))
-)
+_DAY_NUMBER = prepare(select(_d.c.number).where(*_at_day))
+_CLEAR_LINES = prepare(delete(_l).where(_l.c.day_number == bindparam("day_number")))
 _CLEAR_FUND = prepare(
     delete(_m).where(
         _m.c.account_id == bindparam("account_id"),
@@ -165,19 +159,19 @@ class SqlBills:
 
     # ── Files and lines ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def store(self, file: StatementFile, source: IO[bytes], lines: Iterable[Line | FundLine]) -> int:
-        place = {"account_id": file.account_id, "day": file.day}
-        text = rows.AsText(file)
+    async def store(self, file: StatementFile, source: IO[bytes], lines: Iterable[Lines | FundLines]) -> int:
+        place: dict[str, Any] = {"account_id": file.account_id, "day": file.day}
+        counted = _Counted(iter(lines))
         if file.kind is StatementKind.TRADE:
-            await self.tx.run(_CLEAR_LINES, **place)
-            counted = _Counted(iter(lines))
+            (day,) = await self.tx.run(_DAY_NUMBER, **place)
+            await self.tx.run(_CLEAR_LINES, day_number=day["number"])
+            text = partial(rows.lines_as_text, day["number"])
             with _keepable():
-                await self.tx.copy_text(_l.name, rows.LINE, _pieces(counted, text.lines))
+                await self.tx.copy_text(_l.name, rows.LINE, _pieces(counted, text))
         else:
             await self.tx.run(_CLEAR_FUND, **place, fund=file.fund)
-            counted = _Counted(iter(lines))
             with _keepable():
-                await self.tx.copy_text(_m.name, rows.FUND_LINE, _pieces(counted, text.flows))
+                await self.tx.copy_text(_m.name, rows.FUND_LINE, _pieces(counted, partial(rows.flows_as_text, file)))
         if await self._known(file) is None:
             await self._keep(file, source, counted.count)
         return counted.count
@@ -196,7 +190,7 @@ class SqlBills:
             yield zlib.decompress(piece["bytes"])
 
     async def line(self, account_id: str, day: date, n: int) -> Line:
-        for found in await self.tx.read(_ONE_LINE, account_id=account_id, day=day, n=n):
+        for found in await self.tx.read(comparison.ONE_LINE, account_id=account_id, day=day, n=n):
             return rows.line_of(found)
         raise NotFound(f"no line {n} in the bill of {day}")
 
@@ -215,10 +209,8 @@ class SqlBills:
         row = {name: getattr(file, name) for name in rows.FILE} | {"lines": lines}
         await self.tx.write(_ADD_FILE, [row])
         await self.tx.flush()
-        source.seek(0)
-        pieces = enumerate(iter(lambda: source.read(PIECE), b""))
-        kept = ((file.id, n, zlib.compress(piece, 1)) for n, piece in pieces)  # a tenth, and quicker than writing all
-        await self.tx.copy(tables.statement_chunk.name, ["file_id", "n", "bytes"], _in_batches(kept, 4))
+        chunks = _chunks(file.id, source)
+        await self.tx.copy(tables.statement_chunk.name, ["file_id", "n", "bytes"], chunks)
 
     # ── Comparing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -260,10 +252,10 @@ class SqlBills:
     async def _set_based(self, statement: Statement, **values: Any) -> Records:
         """The lines have just come and nobody has counted them: a planner that takes them for few would go through
         them one by one."""
-        (before,) = await self.tx.run(comparison.MEMORY)
-        await self.tx.run(comparison.LOOPS, allowed="off", memory=MEMORY)
+        (before,) = await self.tx.run(comparison.COSTS)
+        await self.tx.run(comparison.LOOPS, allowed="off", memory=MEMORY, handing_over=HANDING_OVER)
         found = await self.tx.read(statement, **values)
-        await self.tx.run(comparison.LOOPS, allowed="on", memory=before["memory"])
+        await self.tx.run(comparison.LOOPS, allowed="on", **before)
         return found
 
     # ── Discrepancies ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -315,19 +307,25 @@ class _Counted:
         self._lines = lines
         self.count = 0
 
-    def take(self) -> list[Any]:
-        taken = list(islice(self._lines, BATCH))
-        self.count += len(taken)
-        return taken
+    def take(self, text: Callable[[Any], bytes]) -> bytes | None:
+        """The next of them as text; None after the last."""
+        for some in self._lines:
+            self.count += len(some)
+            return text(some)
+        return None
 
 
-async def _pieces(lines: _Counted, text: Callable[[list[Any]], bytes]) -> AsyncIterator[bytes]:
+async def _pieces(lines: _Counted, text: Callable[[Any], bytes]) -> AsyncIterator[bytes]:
     """Read and written in a thread, so that the loop serves others meanwhile."""
-    while piece := await asyncio.to_thread(lambda: text(lines.take())):
+    while (piece := await asyncio.to_thread(lines.take, text)) is not None:
         yield piece
 
 
-async def _in_batches(rows: Iterator[tuple[Any, ...]], size: int) -> AsyncIterator[tuple[Any, ...]]:
-    while batch := await asyncio.to_thread(lambda: list(islice(rows, size))):
-        for row in batch:
-            yield row
+async def _chunks(file_id: str, source: IO[bytes]) -> AsyncIterator[tuple[str, int, bytes]]:
+    """The file anew from its start. To a tenth of it, which is quicker than to write it all; on all cores."""
+    source.seek(0)
+    n = 0
+    while pieces := await asyncio.to_thread(lambda: [piece for _ in range(AT_ONCE) if (piece := source.read(PIECE))]):
+        for small in await asyncio.gather(*(asyncio.to_thread(zlib.compress, piece, 1) for piece in pieces)):
+            yield file_id, n, small
+            n += 1

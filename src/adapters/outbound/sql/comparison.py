@@ -12,6 +12,8 @@ def _recorded(payments: str, refunds: str, reversals: str) -> str:
 
     The expected fee of a payment is the frozen cost rate of what was received, half up (BOOKS.md, Fees). With a
     refund the channel gives the same share of it back; like our own, the shares of many refunds add up to the fee.
+    Refunds and reversals are few: each looks up what it needs (OFFSET 0 keeps it so), where a join would go through all
+    payments, attempts and transfers that there are.
     """
     return f"""
     SELECT p.id, 'payment' AS kind, p.number AS key, p.transaction_id, p.account_id, p.received, p.currency,
@@ -31,20 +33,23 @@ def _recorded(payments: str, refunds: str, reversals: str) -> str:
            CASE r.status WHEN 'failed' THEN 'failed' ELSE 'succeeded' END,
            (r.accepted_at AT TIME ZONE 'Asia/Shanghai')::date
       FROM refund r
-      JOIN channel_account c ON c.id = r.account_id
-      JOIN channel_payment p ON p.id = r.payment_id
-      LEFT JOIN attempt a ON a.id = p.attempt_id,
-           LATERAL (SELECT (2 * p.received * coalesce(a.cost_ppm, c.cost_ppm) + 1000000) / 2000000 AS fee) cost,
+      JOIN channel_account c ON c.id = r.account_id,
+           LATERAL (SELECT p.transaction_id, p.received,
+                           (SELECT a.cost_ppm FROM attempt a WHERE a.id = p.attempt_id) AS cost_ppm
+                      FROM channel_payment p WHERE p.id = r.payment_id OFFSET 0) p,
+           LATERAL (SELECT (2 * p.received * coalesce(p.cost_ppm, c.cost_ppm) + 1000000) / 2000000 AS fee) cost,
            LATERAL (SELECT coalesce(sum(x.debit), 0)::bigint AS debit FROM refund x
                      WHERE x.payment_id = r.payment_id AND (x.accepted_at, x.id) < (r.accepted_at, r.id)) before
      WHERE r.accepted_at IS NOT NULL AND {refunds}
     UNION ALL
     SELECT p.id, 'refund', p.number, p.transaction_id, p.account_id, p.received, p.currency,
-           -(2 * p.received * coalesce(a.cost_ppm, c.cost_ppm) + 1000000) / 2000000, 'reversed', t.channel_date
+           -(2 * p.received * coalesce((SELECT a.cost_ppm FROM attempt a WHERE a.id = p.attempt_id), c.cost_ppm)
+             + 1000000) / 2000000,
+           'reversed', t.channel_date
       FROM channel_payment p
-      JOIN channel_account c ON c.id = p.account_id
-      JOIN transfer t ON t.idem_key = 'payment:' || p.account_id || ':' || p.transaction_id || ':reversed'
-      LEFT JOIN attempt a ON a.id = p.attempt_id
+      JOIN channel_account c ON c.id = p.account_id,
+           LATERAL (SELECT channel_date FROM transfer
+                     WHERE idem_key = 'payment:' || p.account_id || ':' || p.transaction_id || ':reversed' OFFSET 0) t
      WHERE p.unattributed = 'reversed' AND {reversals}
     """  # noqa: S608 - texts of our own
 
@@ -60,11 +65,33 @@ _RECORDED_THEN = _recorded(
     f"r.account_id = $1 AND {_within('r.accepted_at')}",
     f"p.account_id = $1 AND ({_within('p.paid_at')} OR {_within('p.paid_at', 1)}) AND t.channel_date = $2",
 )
+# Lines of bills with what is usual said (tables/statements.py).
+SAID = """
+    SELECT d.account_id, d.day, l.n, coalesce(l.kind, 'payment') AS kind, l.key, coalesce(l.number, l.key) AS number,
+           coalesce(l.payment_number, l.key) AS payment_number, l.transaction_id,
+           coalesce(l.total, l.received) AS total, l.received, coalesce(l.currency, 'CNY') AS currency, l.fee,
+           coalesce(l.status, 'succeeded') AS status,
+           (d.day::timestamp AT TIME ZONE 'Asia/Shanghai') + l.second * interval '1 second' AS at, l.method
+      FROM statement_line l JOIN statement_day d ON d.number = l.day_number
+"""
+# The same of one day without it and its time. The number of the day is known before the plan begins.
+_OF_DAY = """
+    SELECT coalesce(l.kind, 'payment') AS kind, l.key, coalesce(l.number, l.key) AS number,
+           coalesce(l.payment_number, l.key) AS payment_number, l.transaction_id, l.received,
+           coalesce(l.currency, 'CNY') AS currency, l.fee, coalesce(l.status, 'succeeded') AS status
+      FROM statement_line l
+     WHERE l.day_number = (SELECT number FROM statement_day WHERE account_id = $1 AND day = $2)
+"""
 _OURS_BY_SCHEME = "(NOT $3::boolean OR t.number LIKE 'PTY%' OR t.payment_number LIKE 'PTY%')"
 
-MEMORY = Statement("SELECT current_setting('work_mem') AS memory", (), {})
+COSTS = Statement(
+    "SELECT current_setting('work_mem') AS memory, current_setting('parallel_tuple_cost') AS handing_over", (), {}
+)
 LOOPS = Statement(
-    "SELECT set_config('enable_nestloop', $1, true), set_config('work_mem', $2, true)", ("allowed", "memory"), {}
+    "SELECT set_config('enable_nestloop', $1, true), set_config('work_mem', $2, true),"
+    " set_config('parallel_tuple_cost', $3, true)",
+    ("allowed", "memory", "handing_over"),
+    {},
 )
 
 SPANS = Statement(
@@ -92,7 +119,7 @@ COUNTS = Statement(
                    status <> 'failed' OR transaction_id IN (
                        SELECT transaction_id FROM fund_line
                         WHERE account_id = $1 AND day = $2 AND movement = 'refund') AS moved
-              FROM statement_line t WHERE account_id = $1 AND day = $2) AS line
+              FROM ({_OF_DAY}) AS t) AS line
     """,  # noqa: S608 - texts of our own
     ("account_id", "day", "ours_only"),
     {},
@@ -104,7 +131,7 @@ KEYS = Statement(
     SELECT DISTINCT key FROM (
         SELECT key FROM (
             SELECT kind, key, transaction_id, received, currency, fee, status, 1 AS theirs, 0 AS mine
-              FROM statement_line t WHERE account_id = $1 AND day = $2 AND {_OURS_BY_SCHEME}
+              FROM ({_OF_DAY}) AS t WHERE {_OURS_BY_SCHEME}
             UNION ALL
             SELECT kind, key, transaction_id, received, currency, fee, status, 0, 1 FROM ({_RECORDED_THEN}) AS m
         ) AS sides
@@ -117,11 +144,13 @@ KEYS = Statement(
 )
 
 LINES = Statement(
-    "SELECT * FROM statement_line WHERE key = ANY($1) AND account_id = $2"
-    " AND day BETWEEN $3::date - $4::int AND $3::date + $4::int ORDER BY day, n",
+    f"{SAID} WHERE l.key = ANY($1) AND d.account_id = $2"
+    " AND d.day BETWEEN $3::date - $4::int AND $3::date + $4::int ORDER BY d.day, l.n",
     ("keys", "account_id", "day", "days"),
     {},
 )
+
+ONE_LINE = Statement(f"{SAID} WHERE d.account_id = $1 AND d.day = $2 AND l.n = $3", ("account_id", "day", "n"), {})
 
 # Ours of another account, too: the money may have landed where we did not look for it. What of ours is alone here and
 # stands on another account's bill is that account's finding.
@@ -131,8 +160,8 @@ OURS = Statement(
      WHERE day BETWEEN $3::date - $4::int AND $3::date + $4::int
        AND NOT (
            account_id = $2
-           AND EXISTS (SELECT FROM statement_line e WHERE e.key = m.key AND e.account_id <> $2)
-           AND NOT EXISTS (SELECT FROM statement_line l WHERE l.key = m.key AND l.account_id = $2)
+           AND EXISTS (SELECT FROM ({SAID}) AS e WHERE e.key = m.key AND e.account_id <> $2)
+           AND NOT EXISTS (SELECT FROM ({SAID}) AS l WHERE l.key = m.key AND l.account_id = $2)
        )
      ORDER BY day, id
     """,  # noqa: S608
@@ -141,13 +170,13 @@ OURS = Statement(
 )
 
 MOVED = Statement(
-    """
+    f"""
     WITH traded AS (
         SELECT transaction_id, max(number) AS number, bool_and(status = 'failed') AS nothing,
                coalesce(sum(CASE kind WHEN 'payment' THEN received ELSE -received END - fee)
                         FILTER (WHERE status <> 'failed'), 0)::bigint AS traded,
                sum(CASE kind WHEN 'payment' THEN received ELSE -received END - fee)::bigint AS taken
-          FROM statement_line WHERE account_id = $1 AND day = $2 GROUP BY transaction_id
+          FROM ({_OF_DAY}) AS l GROUP BY transaction_id
     ), moved AS (
         SELECT transaction_id, max(number) AS number, sum(amount)::bigint AS moved
           FROM fund_line
@@ -159,7 +188,7 @@ MOVED = Statement(
       FROM traded FULL JOIN moved USING (transaction_id)
      WHERE traded IS DISTINCT FROM moved AND taken IS DISTINCT FROM moved AND NOT (nothing AND moved IS NULL)
      ORDER BY transaction_id
-    """,
+    """,  # noqa: S608
     ("account_id", "day"),
     {},
 )

@@ -4,6 +4,7 @@ https://pay.weixin.qq.com/doc/v3/merchant/4013071238 (交易账单), 4013071243 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import IO
 
@@ -14,7 +15,7 @@ from domain.channels import Access
 from domain.errors import BillInvalid
 from domain.money import Money
 from domain.numbers import is_ours
-from domain.statements import FundLine, Line, LineKind, LineStatus, Movement
+from domain.statements import FundLine, Line, LineKind, Lines, LineStatus, Movement
 from domain.times import SHANGHAI
 
 # Midnight is not the same moment for everything that is on a bill.
@@ -68,41 +69,51 @@ _MOVEMENTS = {
 }
 
 
-def trade_lines(access: Access, day: date, source: IO[bytes]) -> Iterator[Line]:
+def trade_lines(access: Access, day: date, source: IO[bytes]) -> Iterator[Lines]:
     """The lines of a trade bill. Raises BillInvalid."""
     sums = dict.fromkeys(("总交易单数", *_TRADE_TOTALS), 0)
     rows = BillRows(source, _TRADE_COLUMNS, "总交易单数")
     if _OF_REFUNDS in rows.names:
         raise BillInvalid("a bill of refunds alone", line=1)
-    plain = PlainPayments(access, day) if rows.names == list(ORDER) else None
-    for first, texts in rows.blocks():
-        for found in plain.read(first, texts) if plain and not rows.in_total else range(len(texts)):
-            if not isinstance(found, int) and not rows.in_total:
-                yield from found
-                continue
-            n = first + found if isinstance(found, int) else found[0].n
-            row = rows.row(n, texts[n - first])
-            if row is None:
-                continue
-            if rows.in_total:
-                rows.end(n, texts[n - first + 1 :])
-                _add(sums, plain)
-                compare(n, row, sums)
-                return
-            sums["总交易单数"] += YUAN
-            for total, column in _TRADE_TOTALS.items():
-                sums[total] += units(n, row, column)
-            _check_parties(access, n, row)
-            yield _trade_line(n, day, row)
+    plain = PlainPayments(access, day, usual=rows.names == list(ORDER))
+    for first, block in rows.blocks():
+        n, behind = first, block.split(b"\n")[:-1] if rows.in_total else []
+        if not rows.in_total:
+            lines, gaps = plain.read(first, block)
+            others = []
+            for at, text in gaps:
+                row = rows.row(first + at, text)
+                if row is None:
+                    n, behind = first + at + 1, block.split(b"\n")[at + 1 : -1]
+                    break
+                _add(sums, first + at, row)
+                _check_parties(access, first + at, row)
+                others.append(_trade_line(first + at, day, row))
+            if found := replace(lines, others=others):
+                yield found
+        if behind:
+            row = rows.row(n, behind[0])
+            assert row is not None  # the summary has its names already
+            rows.end(n, behind[1:])
+            compare(n, row, _all(sums, plain))
+            return
 
 
-def _add(sums: dict[str, int], plain: "PlainPayments | None") -> None:
-    """What the plain payments come to."""
-    if plain:
-        sums["总交易单数"] += plain.count * YUAN
-        sums["应结订单总金额"] += plain.received * FEN
-        sums["订单总金额"] += plain.total * FEN
-        sums["手续费总金额"] += plain.fee
+def _add(sums: dict[str, int], n: int, row: Row) -> None:
+    sums["总交易单数"] += YUAN
+    for total, column in _TRADE_TOTALS.items():
+        sums[total] += units(n, row, column)
+
+
+def _all(sums: dict[str, int], plain: PlainPayments) -> dict[str, int]:
+    """With what the plain payments come to."""
+    plainly = {
+        "总交易单数": plain.count * YUAN,
+        "应结订单总金额": plain.received * FEN,
+        "订单总金额": plain.total * FEN,
+        "手续费总金额": plain.fee,
+    }
+    return {name: units + plainly.get(name, 0) for name, units in sums.items()}
 
 
 def _trade_line(n: int, day: date, row: Row) -> Line:

@@ -35,48 +35,43 @@ class BillRows:
     def __init__(self, source: IO[bytes], columns: tuple[str, ...], total: str) -> None:
         self._source, self._total, self._rest = source, total, b""
         first = source.readline(_LINE_LIMIT)
-        if len(first) >= _LINE_LIMIT:
-            raise BillInvalid("a line without end", line=1)
-        try:
-            self.names, self.in_total = _header(1, first.decode()), False
-        except UnicodeDecodeError as error:
-            raise BillInvalid("not UTF-8", line=1) from error
+        self.names, self.in_total = _header(1, _text(1, first)), False
         if not set(columns) <= set(self.names):
             raise BillInvalid("not a bill of this kind", line=1)
 
     def __iter__(self) -> Iterator[tuple[int, Row]]:
         """Row by row, the summary last."""
-        for first, texts in self.blocks():
-            for at, text in enumerate(texts):
-                row = self.row(first + at, text)
+        for first, block in self.blocks():
+            lines = block.split(b"\n")[:-1]
+            for at, line in enumerate(lines):
+                row = self.row(first + at, line)
                 if row is None:
                     continue
                 if self.in_total:
-                    self.end(first + at, texts[at + 1 :])
+                    self.end(first + at, lines[at + 1 :])
                 yield first + at, row
                 if self.in_total:
                     return
 
-    def blocks(self) -> Iterator[tuple[int, Sequence[str]]]:
-        """The lines behind the first, many at a time, and the number of the first of them. What cannot be read is
-        refused when its turn comes."""
+    def blocks(self) -> Iterator[tuple[int, bytes]]:
+        """The lines behind the first, many at a time, each with its end; and the number of the first of them."""
         n = 2
         while piece := self._source.read(_BLOCK):
             block, newline, self._rest = (self._rest + piece).rpartition(b"\n")
             if newline:
-                yield from _texts(n, block)
-                n += block.count(b"\n") + 1
+                yield n, block + newline
+                n += block.count(newline) + 1
             if len(self._rest) >= _LINE_LIMIT:
                 raise BillInvalid("a line without end", line=n)
         if last := self._rest:
             self._rest = b""
-            yield from _texts(n, last)
+            yield n, last + b"\n"
             n += 1
         raise BillInvalid("the file ends before its summary", line=n - 1)
 
-    def row(self, n: int, text: str) -> Row | None:
+    def row(self, n: int, line: bytes) -> Row | None:
         """By the columns' names. None for the names of the summary, which are those of the rows from then on."""
-        text = text.rstrip("\r")
+        text = _text(n, line).rstrip("\r")
         if not text.startswith("`"):
             self.names = _header(n, text)
             if self.in_total or self.names[0] != self._total:
@@ -88,30 +83,22 @@ class BillRows:
         values = text[1:].split(",`")
         if len(values) != len(self.names):
             raise BillInvalid(f"{len(values)} values for {len(self.names)} columns", line=n)
-        row = dict(zip(self.names, (value.strip() for value in values), strict=True))
+        row = dict(zip(self.names, map(str.strip, values), strict=True))
         return {name: row[other] for name, other in _ONE_WITH.items() if other in row} | row
 
-    def end(self, n: int, texts: Sequence[str]) -> None:
+    def end(self, n: int, lines: Sequence[bytes]) -> None:
         """The summary stands at n, and nothing may follow it."""
-        if any(text.strip() for text in texts) or self._rest.strip() or self._source.read(_LINE_LIMIT).strip():
+        if any(line.strip() for line in lines) or self._rest.strip() or self._source.read(_LINE_LIMIT).strip():
             raise BillInvalid("something after the summary", line=n + 1)
 
 
-def _texts(n: int, block: bytes) -> Iterator[tuple[int, Sequence[str]]]:
-    lines = block.split(b"\n")
+def _text(n: int, line: bytes) -> str:
+    if len(line) >= _LINE_LIMIT - 1:
+        raise BillInvalid("a line without end", line=n)
     try:
-        if max(map(len, lines)) < _LINE_LIMIT - 1:
-            yield n, block.decode().split("\n")
-            return
-    except UnicodeDecodeError:
-        pass
-    for at, line in enumerate(lines):
-        if len(line) >= _LINE_LIMIT - 1:
-            raise BillInvalid("a line without end", line=n + at)
-        try:
-            yield n + at, [line.decode()]
-        except UnicodeDecodeError as error:
-            raise BillInvalid("not UTF-8", line=n + at) from error
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raise BillInvalid("not UTF-8", line=n) from error
 
 
 def _header(n: int, line: str) -> list[str]:

@@ -37,7 +37,7 @@ from domain.channels import (
 )
 from domain.errors import ChannelRejected, ChannelUnavailable, InvalidRequest, OutcomeUnknown
 from domain.redirections import Card, Destination
-from domain.statements import FundLine, Line, StatementKind
+from domain.statements import FundLine, Lines, StatementKind
 
 # WeChat Pay allows | and * too, but the SDK signs a path before it is escaped.
 _NUMBER = re.compile(r"[0-9A-Za-z_-]{6,32}")
@@ -257,7 +257,7 @@ class WechatPay:
             await bills.download(self._client, await self._merchant(access), address, digest, into)
         return True
 
-    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Line]:
+    def trade_lines(self, access: Access, day: date, source: IO[bytes]) -> Iterator[Lines]:
         return bill_lines.trade_lines(access, day, source)
 
     def fund_lines(self, access: Access, day: date, source: IO[bytes], *, fund: str = "BASIC") -> Iterator[FundLine]:

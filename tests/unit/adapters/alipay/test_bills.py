@@ -6,6 +6,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from itertools import chain
 from typing import Any
 
 import httpx
@@ -63,7 +64,7 @@ def packed(*tables: str, encoding: str = "gb18030") -> io.BytesIO:
 
 
 def trade(world: World, *tables: str, **how: Any) -> list[Any]:
-    return list(bills.trade_lines(world.access(), DAY, packed(*(tables or (TRADE,)), **how)))
+    return list(chain.from_iterable(bills.trade_lines(world.access(), DAY, packed(*(tables or (TRADE,)), **how))))
 
 
 def fund(world: World, *tables: str) -> list[Any]:

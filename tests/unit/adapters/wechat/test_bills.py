@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from itertools import chain
 from typing import Any
 
 import httpx
@@ -68,7 +69,7 @@ def _access(world: World, provider: bool = False) -> Access:
 async def _trade(world: World, text: str | bytes = TRADE, day: date = DAY, provider: bool = False) -> list[Line]:
     content = text if isinstance(text, bytes) else text.encode()
     async with world.adapter(lambda _: answer(500, {})) as wechat:
-        return list(wechat.trade_lines(_access(world, provider), day, io.BytesIO(content)))
+        return list(chain.from_iterable(wechat.trade_lines(_access(world, provider), day, io.BytesIO(content))))
 
 
 async def _fund(world: World, text: str = FUND) -> list[FundLine]:

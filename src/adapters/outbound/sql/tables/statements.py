@@ -4,7 +4,9 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
+    Identity,
     Index,
+    Integer,
     LargeBinary,
     PrimaryKeyConstraint,
     Table,
@@ -25,6 +27,7 @@ statement_day = Table(
     metadata,
     *texts("account_id"),
     of("day", Date()),
+    Column("number", Integer, Identity(always=True), nullable=False),  # what its lines know it by
     *texts("mode", "status"),
     of("files", JSON()),
     *times("next_at", null=True),
@@ -32,6 +35,7 @@ statement_day = Table(
     *texts("note"),
     *texts("closed_by", null=True),
     PrimaryKeyConstraint("account_id", "day"),
+    UniqueConstraint("number", name="uq_statement_day_number"),
     one_of("mode", Mode),
     one_of("status", DayStatus),
     Index("ix_statement_day_due", "next_at", postgresql_where=text("next_at IS NOT NULL")),
@@ -63,24 +67,22 @@ statement_chunk = Table(
     PrimaryKeyConstraint("file_id", "n"),
 )
 
-# Written by COPY, a million at a time: no constraint that the parser has not already seen to. ``key`` is the number,
-# or what stands for it where the bill has none.
+# Written by COPY, a million at a time, so what is usual is not written: where it is NULL, ``number`` and
+# ``payment_number`` are ``key`` (the number, or what stands for it where the bill has none), ``total`` is ``received``,
+# kind, currency and status those of a payment in renminbi that succeeded. ``second`` counts from the day's midnight in
+# Shanghai. comparison.py reads them as they were.
 statement_line = Table(
     "statement_line",
     metadata,
-    *texts("file_id", "account_id"),
-    of("day", Date()),
-    *numbers("n"),
-    *texts("kind", "key", "number", "payment_number", "transaction_id"),
-    *minors("total", "received"),
-    *texts("currency"),
-    *minors("fee"),
-    *texts("status"),
-    *times("at"),
-    *texts("method"),
+    *numbers("day_number", "n"),
+    *minors("received", "fee"),
+    *numbers("second"),
+    *texts("key", "transaction_id", "method"),
+    *minors("total", null=True),
+    *texts("kind", "number", "payment_number", "currency", "status", null=True),
     one_of("kind", LineKind),
     one_of("status", LineStatus),
-    PrimaryKeyConstraint("account_id", "day", "n"),
+    PrimaryKeyConstraint("day_number", "n"),
     Index("ix_statement_line_key", "key"),
 )
 
