@@ -101,7 +101,8 @@ async def test_a_fund_bill_ends_with_the_balance_that_its_lines_make(side: Side,
     assert len({line.flow_id for line in lines}) == len(lines)
     trade = await _fetched(wechat, side.access, StatementKind.TRADE)
     assert trade is not None
-    named = {id_ for some in wechat.trade_lines(side.access, _today(), trade) for id_ in some.transaction_ids}
+    traded = chain.from_iterable(wechat.trade_lines(side.access, _today(), trade))
+    named = {line.transaction_id for line in traded}
     assert named == {line.transaction_id for line in lines}
 
 
