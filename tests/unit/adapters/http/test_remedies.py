@@ -15,7 +15,7 @@ from domain.payments import SuspenseStatus
 from domain.permissions import FINANCE
 from domain.reconciliation import REMEDIES, DifferenceKind, Discrepancy, Finding
 from domain.refunds import Refund, RefundOrigin, RefundStatus
-from domain.statements import Line, LineKind, LineStatus, StatementDay, StatementFile, StatementKind
+from domain.statements import Line, LineKind, Lines, LineStatus, StatementDay, StatementFile, StatementKind
 from domain.times import shanghai_day
 from tests.fakes.house import caller
 from tests.unit.adapters.http.office import Office
@@ -57,7 +57,7 @@ class Desk:
         where: dict[str, Any] = {"account_id": self.account_id, "mode": Mode.TEST, "day": self.day}
         async with self.house.database.unit_of_work() as uow:
             await uow.bills.open_day(StatementDay(**where))
-            await uow.bills.store(file, io.BytesIO(), [line])
+            await uow.bills.store(file, io.BytesIO(), [Lines(self.day, [line])])
             await uow.bills.add_discrepancy(Discrepancy.of(found, id="dis_1", now=self.office.clock.now(), **where))
 
     async def decide(self, remedy: str, *, times: int = 1) -> Sequence[httpx.Response]:
