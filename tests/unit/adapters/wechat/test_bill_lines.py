@@ -66,13 +66,15 @@ def test_a_fault_far_behind_is_told_by_its_line(n: int) -> None:
     assert outcome(content) == ([], f"line {n}: unknown state 'LOST'")
 
 
-@pytest.mark.parametrize("column", [b"wx1", "咖啡".encode(), "啡".encode()[1:]])
-def test_a_byte_that_is_no_utf8_is_told_by_its_line(column: bytes) -> None:
-    content = Bill(HEADER, [odd_row(random.Random(at), at, odd=0) for at in range(9)], SUMMARY).written()
-    broken = content.split(b"\r\n")
-    assert column in broken[5]
-    broken[5] = broken[5].replace(column, b"\xff")
+@pytest.mark.parametrize("words", ["wx1", "咖啡", "啡", "数据", "备注"])
+def test_a_byte_that_is_no_utf8_is_told_by_its_line(words: str) -> None:
+    rows = [odd_row(random.Random(at), at, odd=0) for at in range(9)]
+    rows[4][21], rows[4][26] = "数据", "备注"
+    content = Bill(HEADER, rows, SUMMARY).written()
     assert (len(outcome(content)[0]), outcome(content)[1]) == (9, "")
+    broken = content.split(b"\r\n")
+    assert words.encode() in broken[5]
+    broken[5] = broken[5].replace(words.encode(), words.encode()[1:] + b"\xff")
     assert outcome(b"\r\n".join(broken)) == ([], "line 6: not UTF-8")
 
 
