@@ -36,6 +36,7 @@ class Table(Generic[R]):
         self.name = name
         self.primary = primary
         self.uniques = uniques
+        self.keys = (Unique(f"pk_{name}", primary), *uniques)
         self.committed: dict[Hashable, R] = {}
         self.version = 0
         self.indexes: dict[str, dict[Hashable, Hashable]] = {unique.name: {} for unique in uniques}
@@ -231,7 +232,7 @@ class Transaction:
         Where another transaction is writing the same key, waits for its end first. Raises AlreadyExists.
         """
         pk = table.primary(row)
-        for unique in (Unique(f"pk_{table.name}", table.primary), *table.uniques):
+        for unique in table.keys:
             key = unique.key(row)
             if key is None or await self._reserve(table, unique, key):
                 continue
@@ -260,7 +261,7 @@ class Transaction:
         row = await self.lock(table, pk)
         if row is None:
             return False
-        for unique in (Unique(f"pk_{table.name}", table.primary), *table.uniques):
+        for unique in table.keys:
             if (key := unique.key(row)) is not None:
                 await self._acquire((unique.name, key))
         self._write(table, pk, None)
@@ -286,9 +287,7 @@ class Transaction:
         """Whether the key is free and ours to write. One that is taken is not kept locked: PostgreSQL locks none."""
         lock, held = (unique.name, key), (unique.name, key) in self.locked
         await self._acquire(lock)
-        free = (
-            self.get(table, key) is None if unique.name == f"pk_{table.name}" else not self._taken(table, unique, key)
-        )
+        free = self.get(table, key) is None if unique is table.keys[0] else not self._taken(table, unique, key)
         if not free and not held:
             self.engine.locks.release(self, lock)
         return free

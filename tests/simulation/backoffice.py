@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tests.fakes.closings import FakeRoots
@@ -20,7 +21,12 @@ class BackOffice(House):
 
     def _wire(self) -> None:
         super()._wire()
-        self.treasury = Treasury(self, self.roots)
+        self.__dict__.pop("treasury", None)
+
+    @cached_property
+    def treasury(self) -> Treasury:
+        """Made when it is first asked for: most houses sell and no more."""
+        return Treasury(self, self.roots)
 
     def sales(self) -> Iterator[tuple[str, Sweep]]:
         """The sweeps of the main job, by the names that the alarm knows them by."""

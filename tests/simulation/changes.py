@@ -107,7 +107,7 @@ class Changes:
     def __init__(self, seed: int, world: World, merchants: Sequence[OpenedMerchant]) -> None:
         self._world, self._merchants = world, merchants
         self._chance = random.Random(f"changes in {seed}")
-        self._happen = self._chance.random() < 0.3
+        self._happen = self._chance.random() < world.odds.changes
         self._witness = Witness(world)
 
     async def prepare(self) -> None:

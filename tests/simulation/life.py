@@ -4,11 +4,12 @@ import asyncio
 import hashlib
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from application.open_merchant import OpenedMerchant
+from application.ports.promises import PROMISES
 from domain.attempts import NO_MONEY, POLL_END, AttemptStatus
 from domain.channels import ChannelState
 from domain.merchants import LatePayment
@@ -22,41 +23,47 @@ from tests.simulation.loop import SeededLoop
 from tests.simulation.people import OFFERED, Journal, Shop, stranger, switch_off_for_a_while
 from tests.simulation.reckoning import reckoned
 from tests.simulation.refunds import Banks, refunds_went_well, regret
-from tests.simulation.world import Sabotage, World
+from tests.simulation.world import USUAL, Odds, Sabotage, World
 
-# What must hold at every instant; the others allow the background its time.
-_ALWAYS = {"M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "M9", "M10", "M11", "M12", "L1", "L2", "L5", "R3"}
+_IN_TIME = ("L3", "L4", "M13")  # what allows the background its time; the others must hold at every instant
+_ALWAYS = tuple(promise for promise in PROMISES if promise not in _IN_TIME)
 _LONGEST = timedelta(days=5)  # longer than any ladder
-_GO_ON = 0.3  # of the lives have days after the sale
 
 
 @dataclass
 class Life:
-    """What came of one seed. ``complaints`` is empty when every promise held; ``digest`` is the same at each replay."""
+    """What came of one seed. ``complaints`` is empty when every promise held."""
 
     seed: int
+    world: World
     complaints: list[str] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    digest: str = ""
+
+    @property
+    def counts(self) -> Counter[str]:
+        return self.world.counts
+
+    @property
+    def digest(self) -> str:
+        """Of every row there is at the end, and of what befell on the way: the same at each replay."""
+        return _digest(self.world)
 
 
-def live(seed: int, sabotage: Sabotage | None = None, *, going_on: float = _GO_ON) -> Life:
-    """Run one life to its end; so many of one have days after the sale. Time is virtual; hours of it take
-    milliseconds."""
+def live(seed: int, sabotage: Sabotage | None = None, odds: Odds = USUAL) -> Life:
+    """Run one life to its end. Time is virtual; hours of it take milliseconds."""
     loop = SeededLoop(seed)
     asyncio.set_event_loop(loop)
     try:
-        return loop.run_until_complete(_live(seed, sabotage, going_on))
+        return loop.run_until_complete(_live(seed, sabotage, odds))
     finally:
         asyncio.set_event_loop(None)
         loop.close()
 
 
-async def _live(seed: int, sabotage: Sabotage | None, going_on: float) -> Life:
-    world, journal = World(seed, sabotage), Journal()
-    life = Life(seed, counts=world.counts)
+async def _live(seed: int, sabotage: Sabotage | None, odds: Odds) -> Life:
+    world, journal = World(seed, sabotage, odds), Journal()
+    life = Life(seed, world)
     try:
-        await _run(world, journal, life, going_on)
+        await _run(world, journal, life)
     except Exception as error:  # noqa: BLE001 - whatever ends a life, its seed has to be told
         life.complaints.append("".join(traceback.format_exception(error)))
     finally:
@@ -65,11 +72,10 @@ async def _live(seed: int, sabotage: Sabotage | None, going_on: float) -> Life:
     life.counts.update(lives=1, hours=round(asyncio.get_running_loop().time() / 3600))
     life.complaints += journal.complaints
     life.complaints += ["".join(traceback.format_exception(bug)) for bug in world.bugs]
-    life.digest = _digest(world)
     return life
 
 
-async def _run(world: World, journal: Journal, life: Life, going_on: float) -> None:
+async def _run(world: World, journal: Journal, life: Life) -> None:
     chance, house = world.chance, world.house
     merchants = [
         await house.merchant(
@@ -94,18 +100,18 @@ async def _run(world: World, journal: Journal, life: Life, going_on: float) -> N
         people.append(asyncio.ensure_future(switch_off_for_a_while(world, journal, chance.choice(merchants))))
     people += changes.people()
     await asyncio.sleep(chance.choice((30, 120, 600, 1_200)))
-    life.complaints += await _breaches(world, "while faults last", _ALWAYS)
+    life.complaints += _breaches(world, "while faults last", _ALWAYS)
     world.heal()
     await asyncio.gather(*people)
     await banks.done()
     await _pass_until_orders_are_final(world)
-    life.complaints += await _breaches(world, "when the time of every order was up")
+    life.complaints += _breaches(world, "when the time of every order was up", _IN_TIME)
     await _pass_until_nothing_is_due(world)
     await banks.done()
     await _pass_until_nothing_is_due(world)
-    if chance.random() < going_on:
+    if chance.random() < world.odds.going_on:
         await _go_on(world, journal, merchants, banks, life)
-    life.complaints += await _breaches(world, "at the end")
+    life.complaints += _breaches(world, "at the end")
     life.complaints += _verdict(world, journal)
     life.complaints += changes.verdict()
 
@@ -114,7 +120,7 @@ async def _go_on(world: World, journal: Journal, merchants: Sequence[OpenedMerch
     """The days after: another storm, and a calm in which everything comes to its end."""
     after = Afterwards(world, journal, merchants, lambda merchant: _business(world, journal, merchant, "B-1"))
     await after.stormy()
-    life.complaints += await _breaches(world, "while faults last, afterwards", _ALWAYS)
+    life.complaints += _breaches(world, "while faults last, afterwards", _ALWAYS)
     world.heal()
     world.counts["went on"] += 1
 
@@ -130,7 +136,7 @@ async def _go_on(world: World, journal: Journal, merchants: Sequence[OpenedMerch
 
 async def _business(world: World, journal: Journal, merchant: OpenedMerchant, number: str) -> None:
     """A sale, and in some lives second thoughts about it."""
-    shop, regrets = Shop(world, journal, merchant), world.chance.random() < 0.5
+    shop, regrets = Shop(world, journal, merchant), world.chance.random() < world.odds.regrets
     sale = asyncio.ensure_future(shop.sell(number))
     if regrets:
         for order_id in await shop.placed:
@@ -155,9 +161,11 @@ async def _pass_until_nothing_is_due(world: World) -> None:
     await asyncio.sleep(max(0.0, (end - world.clock.now()).total_seconds()) + 601)
 
 
-async def _breaches(world: World, when: str, wanted: set[str] | None = None) -> list[str]:
-    broken = await world.promises.broken()
-    return [f"{each.promise} {when}: {each.rows[:3]}" for each in broken if wanted is None or each.promise in wanted]
+def _breaches(world: World, when: str, wanted: Iterable[str] = PROMISES) -> Iterator[str]:
+    checkers = world.promises.checkers
+    for promise in wanted:
+        if rows := list(checkers[promise]()):
+            yield f"{promise} {when}: {rows[:3]}"
 
 
 def _verdict(world: World, journal: Journal) -> Iterator[str]:
@@ -273,7 +281,6 @@ def _news(world: World, journal: Journal) -> Iterator[str]:
 
 
 def _digest(world: World) -> str:
-    """Of every row there is at the end, and of what befell on the way."""
     tables = world.database.tables
     state = [
         sorted(map(repr, table.committed.values()))

@@ -116,7 +116,7 @@ class Shop:
         """Chooses a method, perhaps another one after it, and pays some of the codes that the page has shown."""
         phones: list[Coroutine[Any, Any, None]] = []
         for _ in range(self._chance.choice((1, 1, 2))):
-            if self._chance.random() < 0.3:
+            if self._chance.random() < self._world.odds.tills:
                 phones.append(self._till(order_id))
                 continue
             method = self._chance.choice((Method.ALIPAY_QR, Method.WECHAT_NATIVE))

@@ -23,6 +23,17 @@ from domain.refunds import Refund
 from tests.fakes.house import House
 from tests.fakes.storage import Transaction
 from tests.simulation.planted_afterwards import PLANTED_AFTERWARDS
+from tests.simulation.planting import (
+    DEADLY_SALES,
+    REFUNDS,
+    SALES,
+    SCANS,
+    SLOW_SCANS,
+    TILLS,
+    TROUBLED_REFUNDS,
+    TROUBLED_TILLS,
+    Planted,
+)
 from tests.simulation.processes import Process
 
 NOTICES = "https://pay.example/notices"
@@ -267,21 +278,20 @@ def _refund_with(house: House, submit: SubmitRefund) -> None:
     house.check_due_refunds = replace(house.check_due_refunds, check=replace(house.check_refund, submit=submit))
 
 
-# Each with words that a complaint about it holds.
-PLANTED = {
-    say_success_before_the_commit: "acknowledged and not stored",
-    write_the_outbox_after_the_commit: "L3",
-    fan_out_in_two_transactions: "L3",
-    believe_a_notification_delivered_before_it_is_sent: "its merchant has not heard of it",
-    close_by_the_clock: "closed as expired",
-    believe_nothing_but_notices: "paid and not booked",
-    forget_the_codes_of_closed_orders: "paid and not booked",
-    confirm_without_locks: "uq_channel_payment_transaction",
-    leave_open_what_has_expired: "attempt without an end",
-    leave_a_password_hanging: "a bar code left hanging",
-    take_a_reverse_that_timed_out_for_done: "called undone, and at the channel",
-    store_the_bar_code: "a bar code is stored",
-    take_an_accepted_refund_for_one_that_arrived: "is at its channel",
-    repeat_a_refund_under_another_number: "a refund without an end",
-    **PLANTED_AFTERWARDS,
-}
+PLANTED = (
+    Planted(say_success_before_the_commit, "acknowledged and not stored", SALES),
+    Planted(write_the_outbox_after_the_commit, "L3", DEADLY_SALES),
+    Planted(fan_out_in_two_transactions, "L3", DEADLY_SALES),
+    Planted(believe_a_notification_delivered_before_it_is_sent, "its merchant has not heard of it", DEADLY_SALES),
+    Planted(close_by_the_clock, "closed as expired", SCANS),
+    Planted(believe_nothing_but_notices, "paid and not booked", SCANS),
+    Planted(forget_the_codes_of_closed_orders, "paid and not booked", SCANS),
+    Planted(confirm_without_locks, "uq_channel_payment_transaction", SLOW_SCANS),
+    Planted(leave_open_what_has_expired, "attempt without an end", SCANS),
+    Planted(leave_a_password_hanging, "a bar code left hanging", TILLS),
+    Planted(take_a_reverse_that_timed_out_for_done, "called undone, and at the channel", TROUBLED_TILLS),
+    Planted(store_the_bar_code, "a bar code is stored", TILLS),
+    Planted(take_an_accepted_refund_for_one_that_arrived, "is at its channel", REFUNDS),
+    Planted(repeat_a_refund_under_another_number, "a refund without an end", TROUBLED_REFUNDS),
+    *PLANTED_AFTERWARDS,
+)

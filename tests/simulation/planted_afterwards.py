@@ -27,6 +27,7 @@ from domain.settlement_rules import SettlementRule
 from domain.settlements import Settlement, SettlementOrigin, SettlementStatus
 from domain.statements import StatementDay
 from tests.simulation.backoffice import BackOffice
+from tests.simulation.planting import AFTERWARDS, Planted
 
 
 @contextmanager
@@ -175,14 +176,13 @@ def _book_with(house: BackOffice, books: KeepBooks) -> None:
     treasury.decide = replace(treasury.decide, executors={**treasury.decide.executors, BOOK: BookEntry(books)})
 
 
-# Each with words that a complaint about it holds.
-PLANTED_AFTERWARDS = {
-    settle_without_the_guard: "M7",
-    pay_again_under_another_number: "paid out, and no settlement's",
-    take_a_payout_that_timed_out_for_failed: "where it was made",
-    lose_what_bounced: "M7",
-    release_before_the_day_is_closed: "and its day was closed at",
-    close_a_day_alone_in_spite_of_a_difference: "closed by one person alone",
-    let_debts_be: "is owed still",
-    book_without_the_guard: "M6",
-}
+PLANTED_AFTERWARDS = (
+    Planted(settle_without_the_guard, "M7", AFTERWARDS),
+    Planted(pay_again_under_another_number, "paid out, and no settlement's", AFTERWARDS),
+    Planted(take_a_payout_that_timed_out_for_failed, "where it was made", AFTERWARDS),
+    Planted(lose_what_bounced, "M7", AFTERWARDS),
+    Planted(release_before_the_day_is_closed, "and its day was closed at", AFTERWARDS),
+    Planted(close_a_day_alone_in_spite_of_a_difference, "closed by one person alone", AFTERWARDS),
+    Planted(let_debts_be, "is owed still", AFTERWARDS),
+    Planted(book_without_the_guard, "M6", AFTERWARDS),
+)

@@ -15,6 +15,7 @@ from domain.merchants import Caller, Merchant
 from domain.orders import Order
 from domain.routing import Serving
 from tests.fakes.house import House
+from tests.simulation.planting import CHANGES, Planted
 
 
 class _Admitting(PlaceOrder):
@@ -98,10 +99,9 @@ def move_an_attempt_to_the_account_that_is_best_now(house: House) -> None:
     )
 
 
-# Each with words that a complaint about it holds.
-PLANTED = {
-    take_orders_from_the_suspended: "an order was taken from a suspended merchant",
-    charge_todays_price: "not booked at the price that was frozen",
-    route_as_if_no_account_was_ever_switched_off: "started through an account that is switched off",
-    move_an_attempt_to_the_account_that_is_best_now: "what is frozen on an attempt has changed",
-}
+PLANTED_CHANGES = (
+    Planted(take_orders_from_the_suspended, "an order was taken from a suspended merchant", CHANGES),
+    Planted(charge_todays_price, "not booked at the price that was frozen", CHANGES),
+    Planted(route_as_if_no_account_was_ever_switched_off, "started through an account that is switched off", CHANGES),
+    Planted(move_an_attempt_to_the_account_that_is_best_now, "what is frozen on an attempt has changed", CHANGES),
+)

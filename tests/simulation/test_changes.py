@@ -2,12 +2,9 @@
 
 import pytest
 
-from tests.simulation.life import live
-from tests.simulation.planted_changes import PLANTED
+from tests.simulation.planted_changes import PLANTED_CHANGES
+from tests.simulation.planting import MOST_TO_FIND, Planted
 from tests.simulation.run import some
-from tests.simulation.world import Sabotage
-
-MOST_TO_FIND = 800
 
 
 def test_money_in_flight_goes_on_through_every_change() -> None:
@@ -19,9 +16,6 @@ def test_money_in_flight_goes_on_through_every_change() -> None:
     assert tally.counts["paid through a switched-off account"]
 
 
-@pytest.mark.parametrize(("sabotage", "words"), PLANTED.items(), ids=lambda value: getattr(value, "__name__", ""))
-def test_a_change_that_does_more_or_less_than_it_says_is_found(sabotage: Sabotage, words: str) -> None:
-    for seed in range(MOST_TO_FIND):
-        if any(words in complaint for complaint in live(seed, sabotage).complaints):
-            return
-    pytest.fail(f"{MOST_TO_FIND} lives have not noticed")
+@pytest.mark.parametrize("planted", PLANTED_CHANGES, ids=lambda planted: planted.name)
+def test_a_change_that_does_more_or_less_than_it_says_is_found(planted: Planted) -> None:
+    assert planted.is_found(), f"{MOST_TO_FIND} lives have not noticed"

@@ -9,14 +9,12 @@ import pytest
 
 from tests.simulation.life import live
 from tests.simulation.planted import PLANTED
-from tests.simulation.planted_afterwards import PLANTED_AFTERWARDS
+from tests.simulation.planting import MOST_TO_FIND, Planted
 from tests.simulation.run import Tally, report
-from tests.simulation.world import Sabotage
 
 LIVES = int(os.environ.get("PITAYA_SIM_LIVES", "5000"))
 SECONDS = 60
 ENOUGH = 500  # of a busy machine's lives in that time; an idle one of two cores lives 5,000 and more
-MOST_TO_FIND = 800
 
 
 def run(*words: str, hash_seed: str = "0") -> "subprocess.CompletedProcess[str]":
@@ -67,13 +65,9 @@ def test_one_seed_is_one_life_in_another_process_too() -> None:
     assert once.stdout.count("digest") == 5
 
 
-@pytest.mark.parametrize(("sabotage", "words"), PLANTED.items(), ids=lambda value: getattr(value, "__name__", ""))
-def test_a_planted_fault_is_found_within_a_few_hundred_lives(sabotage: Sabotage, words: str) -> None:
-    going_on = float(sabotage in PLANTED_AFTERWARDS)  # no other is to be found there
-    for seed in range(MOST_TO_FIND):
-        if any(words in complaint for complaint in live(seed, sabotage, going_on=going_on).complaints):
-            return
-    pytest.fail(f"{MOST_TO_FIND} lives have not noticed")
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
+def test_a_planted_fault_is_found_within_two_hundred_lives_of_its_kind(planted: Planted) -> None:
+    assert planted.is_found(), f"{MOST_TO_FIND} lives have not noticed"
 
 
 def test_a_failing_seed_is_printed_with_all_that_replays_it() -> None:

@@ -18,6 +18,7 @@ from tests.fakes.database import DatabaseFault, FakeDatabase
 from tests.fakes.promises import FakePromises
 from tests.simulation.alarm import Alarm
 from tests.simulation.backoffice import BackOffice, Sweep
+from tests.simulation.loop import SeededLoop
 from tests.simulation.processes import Process
 
 T = TypeVar("T")
@@ -43,6 +44,24 @@ class Lost(Exception):
     """The client has no answer: no server, a broken connection, or its patience ended. What happened, it must ask."""
 
 
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """How often what happens. The usual odds make a life of everything; a planted fault is looked for at odds at which
+    what it needs happens often."""
+
+    going_on: float = 0.125  # that there are days after the sale: such a life costs three of the others
+    tills: float = 0.3  # that a payer pays by bar code
+    regrets: float = 0.5  # that a shop gives back some of a sale
+    changes: float = 0.3  # that operators suspend, reprice and reroute
+    # One of these in each life: that a process is killed at a step, that a statement is slow, that a channel fails.
+    kill: tuple[float, ...] = (0.0, 0.002, 0.01)
+    slow: tuple[float, ...] = (0.0, 0.05, 0.2)
+    channel: tuple[float, ...] = (0.0, 0.1, 0.4)
+
+
+USUAL = Odds()
+
+
 @dataclass
 class Weather:
     """Chances of each misfortune at each step. Some lives are calm, some wild."""
@@ -59,16 +78,16 @@ class Weather:
     impatience: float = 0.0
 
     @classmethod
-    def of(cls, chance: random.Random) -> "Weather":
+    def of(cls, chance: random.Random, odds: Odds) -> "Weather":
         return cls(
-            kill=chance.choice((0.0, 0.002, 0.01)),
+            kill=chance.choice(odds.kill),
             crash=chance.choice((0.0, 0.05, 0.2)),
             kills=chance.randint(0, 6),
-            channel=chance.choice((0.0, 0.1, 0.4)),
+            channel=chance.choice(odds.channel),
             courier=chance.choice((0.0, 0.2, 0.5)),
             commit=chance.choice((0.0, 0.03, 0.1)),
             statement=chance.choice((0.0, 0.005)),
-            slow=chance.choice((0.0, 0.05, 0.2)),
+            slow=chance.choice(odds.slow),
             network=chance.choice((0.0, 0.1, 0.3)),
             impatience=chance.choice((0.0, 0.15)),
         )
@@ -77,8 +96,12 @@ class Weather:
 class World:
     """Two web processes, one or two workers, and everything that may befall them until ``heal``."""
 
-    def __init__(self, seed: int, sabotage: Sabotage | None = None) -> None:
+    def __init__(self, seed: int, sabotage: Sabotage | None = None, odds: Odds = USUAL) -> None:
+        self.odds = odds
         self.chance = random.Random(f"life {seed}")
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SeededLoop)
+        self._loop = loop
         self.clock = FakeLoopClock()
         self.database = FakeDatabase(pause=self._pause)
         self.house = BackOffice(clock=self.clock, database=self.database, seed=seed)
@@ -87,7 +110,7 @@ class World:
         self.counts: Counter[str] = Counter()
         self.bugs: list[BaseException] = []
         self.weather = Weather()
-        self._coming = Weather.of(self.chance)
+        self._coming = Weather.of(self.chance, odds)
         self._running: dict[str, Process] = {}
         self._back_office = False  # whether the workers do what follows a sale, too
         self.alarm = Alarm(self.database.tables, self.clock, self.chance, self.chance.choice((1.0, 5.0, 30.0)))
@@ -111,7 +134,7 @@ class World:
         for process in self._running.values():
             if process.role.startswith("worker") and not process.dead:
                 self._work(process, process.house.afterwards())
-        self.weather = Weather.of(self.chance)
+        self.weather = Weather.of(self.chance, self.odds)
 
     def heal(self) -> None:
         """No more faults. What is dead comes back as planned."""
@@ -186,8 +209,10 @@ class World:
         if process is not None:
             self._risk(process, self.weather.kill)
         if step != "committed":
-            slow = self.weather.slow and self.chance.random() < self.weather.slow
-            await asyncio.sleep(self.chance.uniform(0, 1) if slow else 0)
+            if self.weather.slow and self.chance.random() < self.weather.slow:
+                await asyncio.sleep(self.chance.uniform(0, 1))
+            elif not self._loop.alone():  # three steps of four are taken alone
+                await asyncio.sleep(0)
 
     def _crashpoint(self, _name: str) -> None:
         process = Process.here()
@@ -221,6 +246,8 @@ class World:
         if Process.here() is None:
             return None
         if step == "commit":
-            asyncio.get_running_loop().call_soon(self.alarm.look)  # it may be done and never heard of
-            return self._fault(self.weather.commit, _COMMIT)
+            fault = self._fault(self.weather.commit, _COMMIT)
+            if fault is DatabaseFault.COMMIT_DONE:
+                self._loop.call_soon(self.alarm.look)  # it is done, and nobody will say so
+            return fault
         return self._fault(self.weather.statement, _STATEMENT)
