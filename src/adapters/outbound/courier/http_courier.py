@@ -2,13 +2,11 @@
 
 import asyncio
 import base64
-import hashlib
 import hmac
 import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Self
@@ -89,20 +87,21 @@ class HttpCourier:
             return Answer(error=f"url_invalid: {refused}")
         body = encode(event)
         headers = sign(event.id, int(now.timestamp()), body, secrets)
-        response, excerpt = None, bytearray()
-        answer = Answer()
+        response, excerpt, failure = None, bytearray(), None
         try:
             async with asyncio.timeout(self._deadline):
                 response = await self._session.post(target, data=body, headers=headers, allow_redirects=False)
                 await _read(response, excerpt)
         except (aiohttp.ClientError, OSError) as error:
-            answer = Answer(error=_explain(error))
+            failure = _explain(error)
         finally:
             if response is not None:
                 response.close()
-        if response is not None:
-            answer = Answer(status_code=response.status, body=_text(excerpt), retry_after=_retry_after(response, now))
-        return replace(answer, duration_ms=round((time.monotonic() - started) * 1000))
+        took = round((time.monotonic() - started) * 1000)
+        if response is None:
+            return Answer(error=failure, duration_ms=took)
+        wait = _retry_after(response, now)
+        return Answer(status_code=response.status, body=_text(excerpt), retry_after=wait, duration_ms=took)
 
 
 def encode(event: Event) -> bytes:
@@ -113,7 +112,7 @@ def encode(event: Event) -> bytes:
 def sign(id: str, timestamp: int, body: bytes, secrets: Sequence[bytes]) -> dict[str, str]:
     """The headers of Standard Webhooks 1.0: HMAC-SHA256 over ``id.timestamp.body``, one signature for each secret."""
     signed = f"{id}.{timestamp}.".encode() + body
-    digests = (hmac.new(secret, signed, hashlib.sha256).digest() for secret in secrets)
+    digests = (hmac.digest(secret, signed, "sha256") for secret in secrets)
     return {
         "webhook-id": id,
         "webhook-timestamp": str(timestamp),
@@ -123,8 +122,9 @@ def sign(id: str, timestamp: int, body: bytes, secrets: Sequence[bytes]) -> dict
 
 async def _read(response: aiohttp.ClientResponse, excerpt: bytearray) -> None:
     """Fills the excerpt as it comes, so that what came before a break is kept."""
-    read = 0
-    while read < MOST_READ and (chunk := await response.content.readany()):
+    read, content = 0, response.content
+    while read < MOST_READ and not content.at_eof():
+        chunk = await content.readany()
         read += len(chunk)
         excerpt += chunk[: MOST_KEPT - len(excerpt)]
 
@@ -136,8 +136,7 @@ def _text(excerpt: bytearray) -> str:
 
 def _retry_after(response: aiohttp.ClientResponse, now: datetime) -> timedelta | None:
     """RFC 9110, 10.2.3: seconds or a date. Heeded with 429 and 503, for at most an hour."""
-    text = response.headers.get("Retry-After", "")
-    if response.status not in (429, 503) or not text:
+    if response.status not in (429, 503) or not (text := response.headers.get("Retry-After", "")):
         return None
     if text.isascii() and text.isdigit():
         wait = timedelta(seconds=min(int(text[:9]), 3600))
