@@ -64,7 +64,7 @@ def build_app(
     return Edge(
         [v1, notices.receive_notice, *health.HANDLERS, *routers],
         metrics=api.metrics,
-        guards=[readable],
+        before_request=readable,
         dependencies={"api": Provide(lambda: api, sync_to_thread=False)},
         exception_handlers=HANDLERS,
         openapi_config=openapi_config(api.version),

@@ -9,7 +9,6 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 from litestar import Request
-from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 from litestar.typing import FieldDefinition
@@ -57,12 +56,13 @@ def as_struct(value: Any, wanted: Any) -> Any:
         raise _refusal(str(error)) from None
 
 
-async def readable(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """A guard against addresses that are not UTF-8 or hold U+0000, which PostgreSQL could neither store nor compare.
+async def readable(request: Request[Any, Any, Any]) -> None:
+    """Refuse addresses that are not UTF-8 or hold U+0000, which PostgreSQL could neither store nor compare.
 
-    A coroutine, though it awaits nothing: Litestar would give a plain function a thread, for every request.
+    Runs before the handler, not as a guard: for each guard Litestar copies its handler, in every request. A coroutine,
+    though it awaits nothing: Litestar would give a plain function a thread.
     """
-    for part in (connection.scope.get("raw_path") or b"", connection.scope["query_string"]):
+    for part in (request.scope.get("raw_path") or b"", request.scope["query_string"]):
         text = unquote_to_bytes(part)
         try:
             text.decode()
@@ -70,13 +70,14 @@ async def readable(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteH
             raise BadRequest("the address is not UTF-8", "encoding_invalid") from None
         if b"\x00" in text:
             raise BadRequest("U+0000 is not allowed", "encoding_invalid")
-    if "\x00" in connection.scope["path"]:
+    if "\x00" in request.scope["path"]:
         raise BadRequest("U+0000 is not allowed", "encoding_invalid")
 
 
 async def check_query(request: Request[Any, Any, Any]) -> None:
-    """Refuse query parameters that stand there twice, that the handler does not know, or that it misses; numbers are
-    plain digits."""
+    """Refuse what is not readable, and query parameters that stand there twice, that the handler does not know, or
+    that it misses; numbers are plain digits."""
+    await readable(request)
     fields = _query(request.route_handler)
     seen = set[str]()
     for name, value in request.query_params.multi_items():

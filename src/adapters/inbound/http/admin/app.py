@@ -128,7 +128,7 @@ def build_people_api(
     return Edge(
         [v1],
         metrics=parts.metrics,
-        guards=[readable],
+        before_request=readable,
         dependencies={"admin": Provide(lambda: parts, sync_to_thread=False)},
         exception_handlers=HANDLERS,
         openapi_config=docs,
