@@ -33,6 +33,7 @@ from domain.statements import DayStatus, FundLine, Line, LineStatus, Movement, S
 
 # How often a day with lines that wait for a neighbour's bill is looked at again.
 HELD_AGAIN = timedelta(hours=1)
+TOLD = 100  # differences that came or went are written down by key; more of them are only counted
 OPENING = ":opening"  # ends the key of a balance that does not follow from the bill before
 _BANK = frozenset({Movement.PAYOUT, Movement.TOP_UP})
 # Shares are booked when they end, in the platform's account its own part of them; what is not shows in the balance.
@@ -141,7 +142,8 @@ class Reconcile:
         if standing.status is not DayStatus.REOPENED:
             return ""
         before = {"matched": standing.matched, "differences": standing.differences}
-        after = {"matched": result.matched, "differences": kept.live, "came": kept.came, "gone": kept.gone}
+        some = {"came": kept.came[:TOLD], "gone": kept.gone[:TOLD]}
+        after = {"matched": result.matched, "differences": kept.live, **some}
         place = f"{standing.account_id}:{standing.day}"
         id_, now = self.ids.new("aud"), self.clock.now()
         await uow.audit.add(SYSTEM.did("statement_day.reopened", place, id=id_, at=now, before=before, after=after))
