@@ -8,12 +8,12 @@ import asyncpg
 import pytest
 
 from adapters.outbound.sql.bills import HANDING_OVER, MEMORY
-from adapters.outbound.sql.comparison import KEYS, LOOPS, MOVED
+from adapters.outbound.sql.comparison import KEYS, MOVED, SPEND
 from adapters.outbound.sql.statements import Statement
 
 Owner: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-FEW, MANY = 500, 2_000
-DAYS = {FEW: date(2026, 11, 20), MANY: date(2026, 11, 22)}
+FEWEST, FEW, MANY = 20, 500, 2_000
+DAYS = {FEWEST: date(2026, 11, 18), FEW: date(2026, 11, 20), MANY: date(2026, 11, 22)}
 ODD = 100  # one line in so many tells another amount than we recorded
 VALUES = {"account_id": "cha_1", "ours_only": True}
 
@@ -70,7 +70,7 @@ SELECT 'cha_1', 'crd_1', 'alipay', NULL, 'live', '2088', '[]', 3800, '{}', 0, tr
 async def work(owner: Owner, statement: Statement, size: int) -> tuple[int, int]:
     """Rows that all nodes of the plan went through, those thrown away among them; and what was found."""
     async with owner.transaction():
-        await owner.fetch(LOOPS.sql, "off", MEMORY, HANDING_OVER)
+        await owner.fetch(SPEND.sql, MEMORY, HANDING_OVER)
         arguments = statement.arguments(VALUES | {"day": DAYS[size]})
         (told,) = json.loads(await owner.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", *arguments))
     return _rows(told["Plan"]), round(told["Plan"]["Actual Rows"])
@@ -84,12 +84,26 @@ def _rows(node: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize("statement", [KEYS, MOVED], ids=["lines with records", "lines with movements"])
 async def test_matching_four_times_the_lines_is_four_times_the_work(days: Owner, statement: Statement) -> None:
-    (few, found), (many, more) = [await work(days, statement, size) for size in DAYS]
+    (few, found), (many, more) = [await work(days, statement, size) for size in (FEW, MANY)]
     assert (found, more) == (FEW // ODD, MANY // ODD)
     assert few >= FEW
     assert many < 4.4 * few
 
 
 async def test_comparing_each_with_each_would_be_noticed(days: Owner) -> None:
-    (few, _), (many, _) = [await work(days, EACH_WITH_EACH, size) for size in DAYS]
+    (few, _), (many, _) = [await work(days, EACH_WITH_EACH, size) for size in (FEW, MANY)]
     assert many > 12 * few
+
+
+async def test_a_small_day_does_not_go_through_every_attempt_ever_made(days: Owner) -> None:
+    alone, _ = await work(days, KEYS, FEWEST)
+    await days.execute(
+        """INSERT INTO attempt (id, order_id, merchant_id, mode, method, account_id, number, amount, currency,
+  fund_mode, fee_ppm, fee_minimum, fee_kept, shared, cost_ppm, created_at, expires_at, status, polls, revision)
+SELECT 'att_' || g, 'ord_1', 'mch_1', 'live', 'alipay_qr', 'cha_1', 'PTY' || g, 1000, 'CNY',
+  'collect', 6000, 0, false, false, 3800, now(), now(), 'failed', 0, 0
+FROM generate_series(1, 50000) g"""
+    )
+    await days.execute("ANALYZE attempt; ANALYZE channel_payment")
+    among_others, _ = await work(days, KEYS, FEWEST)
+    assert among_others < 2 * alone

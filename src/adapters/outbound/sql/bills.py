@@ -250,12 +250,10 @@ class SqlBills:
         return [rows.fund_line_of(row) for row in found]
 
     async def _set_based(self, statement: Statement, **values: Any) -> Records:
-        """The lines have just come and nobody has counted them: a planner that takes them for few would go through
-        them one by one."""
         (before,) = await self.tx.run(comparison.COSTS)
-        await self.tx.run(comparison.LOOPS, allowed="off", memory=MEMORY, handing_over=HANDING_OVER)
+        await self.tx.run(comparison.SPEND, memory=MEMORY, handing_over=HANDING_OVER)
         found = await self.tx.read(statement, **values)
-        await self.tx.run(comparison.LOOPS, allowed="on", **before)
+        await self.tx.run(comparison.SPEND, **before)
         return found
 
     # ── Discrepancies ────────────────────────────────────────────────────────────────────────────────────────────────

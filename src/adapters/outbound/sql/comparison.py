@@ -1,6 +1,8 @@
 """The comparison of statements, as set operations over a day: each text is one statement.
 
-Raw SQL: hash anti-joins over a million rows are said more clearly so than through an expression tree.
+Raw SQL: sets of a million rows are said more clearly so than through an expression tree. No line is joined with another
+row: the lines have just come and nobody has counted them, so a planner would take them for few and loop over them. Our
+own records it has counted, and it looks attempts up one by one or all at once as the day's payments are few or many.
 """
 
 from adapters.outbound.sql.statements import Statement
@@ -87,10 +89,9 @@ _OURS_BY_SCHEME = "(NOT $3::boolean OR t.number LIKE 'PTY%' OR t.payment_number 
 COSTS = Statement(
     "SELECT current_setting('work_mem') AS memory, current_setting('parallel_tuple_cost') AS handing_over", (), {}
 )
-LOOPS = Statement(
-    "SELECT set_config('enable_nestloop', $1, true), set_config('work_mem', $2, true),"
-    " set_config('parallel_tuple_cost', $3, true)",
-    ("allowed", "memory", "handing_over"),
+SPEND = Statement(
+    "SELECT set_config('work_mem', $1, true), set_config('parallel_tuple_cost', $2, true)",
+    ("memory", "handing_over"),
     {},
 )
 
