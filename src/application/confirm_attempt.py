@@ -29,6 +29,10 @@ class Outcome(StrEnum):
     NOTHING = "nothing"
 
 
+# What the books have moved by: its evidence bears this outcome.
+BOOKED = frozenset({Outcome.CONFIRMED, Outcome.HELD, Outcome.REFUND, Outcome.PAYOUT})
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmation:
     outcome: Outcome

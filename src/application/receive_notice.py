@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from application.confirm_attempt import Confirmation, ConfirmAttempt, Outcome
+from application.confirm_attempt import BOOKED, Confirmation, ConfirmAttempt, Outcome
 from application.confirm_payout import ConfirmPayout
 from application.confirm_refund import ConfirmRefund
 from application.crashpoints import crashpoint
@@ -71,8 +71,7 @@ class ReceiveNotice:
             # Whoever moves a refund locks it, and the order before it.
             confirmation = await self._take(access, notice, body, now, watching=notice.refund is None)
         except (AlreadyExists, Moved):
-            # Somebody moved the same order at this moment, or recorded the same transaction: now we will see it.
-            confirmation = await self._take(access, notice, body, now, watching=False)
+            confirmation = await self._take_after_all(access, notice, body, now)
         crashpoint("notice.after_commit")
         if confirmation.order_id is not None and confirmation.outcome is not Outcome.KNOWN:
             await self.hints.order_changed(confirmation.order_id)
@@ -94,8 +93,10 @@ class ReceiveNotice:
         in the inbox, under the notice's id and a mark: what was written before stays as it was."""
         async with self.unit_of_work() as uow:
             access = await uow.accounts.access(kept.account_id)
-        reading = f"#{self.ids.new('rdg')}"
-        return await self._handle(access, kept.headers, kept.body, kept.received_at, reading=reading)
+        return await self._handle(access, kept.headers, kept.body, kept.received_at, reading=self._reading())
+
+    def _reading(self) -> str:
+        return f"#{self.ids.new('rdg')}"
 
     async def _keep(self, access: Access, headers: Mapping[str, str], body: bytes, reason: str) -> None:
         """For whoever mends what was wrong with us. That it cannot be kept is no reason to answer otherwise."""
@@ -128,6 +129,19 @@ class ReceiveNotice:
         async with self.unit_of_work() as uow:
             return await uow.accounts.access(account_id)
 
+    async def _take_after_all(
+        self, access: Access, notice: ChannelNotice, body: bytes, received_at: datetime
+    ) -> Confirmation:
+        """Somebody moved the same order at this moment, or recorded the same transaction: now we will see it. Or the
+        notice came before and did not fit then: what it books now needs evidence that says so."""
+        try:
+            return await self._take(access, notice, body, received_at, watching=False)
+        except AlreadyExists as taken:
+            if taken.constraint != "pk_notice":
+                raise
+        notice = replace(notice, id=notice.id + self._reading())
+        return await self._take(access, notice, body, received_at, watching=False)
+
     async def _take(
         self, access: Access, notice: ChannelNotice, body: bytes, received_at: datetime, *, watching: bool
     ) -> Confirmation:
@@ -145,7 +159,12 @@ class ReceiveNotice:
                 confirmation = await self.confirm_payout(uow, access, notice.payout)
             if confirmation.outcome is not Outcome.EARLY:
                 await uow.notices.add(
-                    access.account.id, notice, body=body, outcome=confirmation.outcome, received_at=received_at
+                    access.account.id,
+                    notice,
+                    body=body,
+                    outcome=confirmation.outcome,
+                    received_at=received_at,
+                    fresh=confirmation.outcome in BOOKED,
                 )
             crashpoint("notice.before_commit")
         return refund if refund is not None and refund.outcome is Outcome.EARLY else confirmation

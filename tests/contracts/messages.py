@@ -1,12 +1,13 @@
 """Contract of what comes in and goes out: notices, outbox, deliveries, idempotency keys."""
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from application.ports.storage import Moved
+from application.ports.storage import AlreadyExists, Moved
 from domain.channels import Channel, ChannelNotice, Mode
 from domain.circuits import Circuit
 from domain.errors import NotFound
@@ -27,6 +28,16 @@ class NoticesContract(OnStage):
             async with stage.unit_of_work() as uow:
                 await uow.notices.add(account, notice, body=b"\xff\x00", outcome=outcome, received_at=NOW)
         assert await stage.notices() == sorted([(stage.account.id, "n-1", "confirmed"), ("cha_other", "n-1", "held")])
+
+    async def test_a_notice_that_must_be_fresh_is_refused_with_its_unit_of_work(self, stage: Stage) -> None:
+        notice = ChannelNotice("n-1", "payment", None)
+        for fresh, outcome in ((False, "mismatch"), (True, "confirmed")):
+            with pytest.raises(AlreadyExists, match="pk_notice") if fresh else nullcontext():
+                async with stage.unit_of_work() as uow:
+                    await uow.notices.add(
+                        stage.account.id, notice, body=b"", outcome=outcome, received_at=NOW, fresh=fresh
+                    )
+        assert await stage.notices() == [(stage.account.id, "n-1", "mismatch")]
 
     async def test_a_notice_is_kept_as_it_first_came(self, stage: Stage) -> None:
         first = ChannelNotice("n-1", "payment", None, headers={"wechatpay-nonce": "a", "wechatpay-serial": "é"})

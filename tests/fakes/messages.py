@@ -20,11 +20,18 @@ class FakeNotices:
         self._tables, self._transaction = tables, transaction
 
     async def add(
-        self, account_id: str, notice: ChannelNotice, *, body: bytes, outcome: str, received_at: datetime
+        self,
+        account_id: str,
+        notice: ChannelNotice,
+        *,
+        body: bytes,
+        outcome: str,
+        received_at: datetime,
+        fresh: bool = False,
     ) -> None:
         await self._transaction.statement("notices.add")
         row = StoredNotice(account_id, notice, body, outcome, received_at)
-        await self._transaction.insert(self._tables.notices, row, ignoring="pk_channel_notice")
+        await self._transaction.insert(self._tables.notices, row, ignoring=None if fresh else "pk_notice")
 
     async def get(self, account_id: str, notice_id: str) -> KeptNotice:
         await self._transaction.statement("notices.get")

@@ -329,7 +329,7 @@ class Tables:
         self.snapshots = Table[SnapshotRow]("balance_snapshot", lambda row: row.account_id)
         self.balance_cursor = Table[BalanceCursor]("balance_cursor", lambda _: True)
         self.refused_notices = Table[RefusedNotice]("refused_notice", lambda row: row.id)
-        self.notices = Table[StoredNotice]("channel_notice", lambda row: (row.account_id, row.notice.id))
+        self.notices = Table[StoredNotice]("notice", lambda row: (row.account_id, row.notice.id))
         self.events = Table[EventRow]("event", lambda row: row.event.id)
         self.outbox = Table[OutboxRow]("outbox", lambda row: row.event.id)
         self.endpoints = Table[Endpoint](

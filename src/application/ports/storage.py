@@ -197,14 +197,21 @@ class AccountEntries(Protocol):
 
 
 class Notices(Protocol):
-    """The inbox of verified channel notices. ``add`` leaves out what this account has by this id; ``get`` has one as
-    it came, and raises NotFound.
+    """The inbox of verified channel notices. ``add`` leaves out what this account has by this id, or, where it must be
+    ``fresh``, raises AlreadyExists("pk_notice") for it; ``get`` has one as it came, and raises NotFound.
 
     What was refused stands apart, for a week: ``refuse`` keeps at most KEPT_AN_HOUR of an account in an hour, and says
     whether it kept this one; ``refused`` raises NotFound; ``purge_refused`` returns how many are gone."""
 
     async def add(
-        self, account_id: str, notice: ChannelNotice, *, body: bytes, outcome: str, received_at: datetime
+        self,
+        account_id: str,
+        notice: ChannelNotice,
+        *,
+        body: bytes,
+        outcome: str,
+        received_at: datetime,
+        fresh: bool = False,
     ) -> None: ...
 
     async def get(self, account_id: str, notice_id: str) -> KeptNotice: ...

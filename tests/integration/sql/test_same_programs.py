@@ -69,5 +69,8 @@ async def test_a_fake_that_differs_is_noticed(engine: AsyncEngine, owner: Owner)
             break
     else:
         pytest.fail("no program met that key")
-    forgetful = await play_again(await Cast().enter(Forgetful()), steps)
-    assert forgetful != expected
+    try:
+        noticed = await play_again(await Cast().enter(Forgetful()), steps) != expected
+    except (AssertionError, TimeoutError):  # what should be refused goes on, and others wait for it
+        noticed = True
+    assert noticed

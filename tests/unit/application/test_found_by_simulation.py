@@ -5,14 +5,18 @@ from datetime import timedelta
 
 import pytest
 
+from application.confirm_attempt import Outcome
 from application.open_merchant import OpenedMerchant
 from domain.attempts import POLL_END, AttemptStatus
-from domain.channels import ChannelState, Method
+from domain.channels import ChannelState, Method, RefundState
 from domain.errors import ChannelRejected, InProgress
+from domain.money import Money
 from domain.orders import OrderStatus
+from domain.refunds import LADDER, RefundStatus
 from tests.fakes.channel import ChannelFault, PayerRefused
 from tests.fakes.clock import FakeClock
 from tests.fakes.house import House, caller
+from tests.fakes.promises import FakePromises
 
 ALIPAY, WECHAT = Method.ALIPAY_QR, Method.WECHAT_NATIVE
 
@@ -75,3 +79,28 @@ async def test_an_answer_is_as_old_as_its_question(house: House, merchant: Opene
     await asked
     await house.expire_orders()
     assert (await house.now(order)).status is OrderStatus.PAID
+
+
+async def test_a_notice_that_fits_only_when_it_is_repeated_has_evidence_that_says_so(
+    house: House, merchant: OpenedMerchant, clock: FakeClock
+) -> None:
+    """Seed 3904: a refund in the channel's console did not fit beside one that, unknown to us, the channel had given up.
+    When we knew, the notice came once more and was booked by, and the inbox went on calling it a mismatch."""
+    order = await house.paid(merchant, WECHAT)
+    (attempt,) = await house.attempts(order)
+    ours = await house.refund(merchant, order, 10_000)
+    house.wechat.settle(ours.number, RefundState.CLOSED)
+    by_hand = house.wechat.console(attempt.number, Money(6_000))
+    house.wechat.settle(by_hand)
+    told = [(await house.refund_notice(house.wechat, by_hand, attempt.account_id)).outcome]
+    clock.advance(LADDER[-1])
+    await house.check_due_refunds()
+    told += [(await house.refund_notice(house.wechat, by_hand, attempt.account_id)).outcome for _ in range(2)]
+    assert told == [Outcome.MISMATCH, Outcome.REFUND, Outcome.KNOWN]
+    kept = [row.outcome for row in house.database.tables.notices.committed.values() if row.notice.kind == "refund"]
+    assert kept == [Outcome.MISMATCH, Outcome.REFUND]
+    assert sorted((refund.id == ours.id, refund.status) for refund in await house.refunds(order)) == [
+        (False, RefundStatus.SUCCEEDED),
+        (True, RefundStatus.FAILED),
+    ]
+    assert not list(FakePromises(house.database.tables, clock).checkers["M3"]())

@@ -14,12 +14,9 @@ from domain.channels import Channel, ChannelNotice
 from domain.errors import NotFound
 from domain.kept_notices import KEPT_AN_HOUR, KeptNotice, RefusedNotice
 
-_ADD = inserting(
-    "add_notice",
-    tables.notice,
-    ["account_id", "notice_id", "kind", "headers", "body", "outcome", "received_at"],
-    ignoring=["account_id", "notice_id"],
-)
+_NOTICE = ["account_id", "notice_id", "kind", "headers", "body", "outcome", "received_at"]
+_ADD = inserting("add_notice", tables.notice, _NOTICE, ignoring=["account_id", "notice_id"])
+_ADD_FRESH = inserting("add_fresh_notice", tables.notice, _NOTICE)
 _GET = prepare(
     select(tables.notice).where(
         tables.notice.c.account_id == bindparam("account_id"), tables.notice.c.notice_id == bindparam("notice_id")
@@ -45,7 +42,14 @@ class SqlNotices:
     tx: Transaction
 
     async def add(
-        self, account_id: str, notice: ChannelNotice, *, body: bytes, outcome: str, received_at: datetime
+        self,
+        account_id: str,
+        notice: ChannelNotice,
+        *,
+        body: bytes,
+        outcome: str,
+        received_at: datetime,
+        fresh: bool = False,
     ) -> None:
         row = {
             "account_id": account_id,
@@ -56,7 +60,7 @@ class SqlNotices:
             "outcome": outcome,
             "received_at": received_at,
         }
-        await self.tx.write(_ADD, [row], key="notice_id")
+        await self.tx.write(_ADD_FRESH if fresh else _ADD, [row], key="notice_id")
 
     async def get(self, account_id: str, notice_id: str) -> KeptNotice:
         for found in await self.tx.read(_GET, account_id=account_id, notice_id=notice_id):
