@@ -84,7 +84,7 @@ async def test_an_answer_is_as_old_as_its_question(house: House, merchant: Opene
 async def test_a_notice_that_fits_only_when_it_is_repeated_has_evidence_that_says_so(
     house: House, merchant: OpenedMerchant, clock: FakeClock
 ) -> None:
-    """Seed 3904: a refund in the channel's console did not fit beside one that, unknown to us, the channel had given up.
+    """Seed 3904: a refund in the channel's console did not fit beside one that the channel had given up unknown to us.
     When we knew, the notice came once more and was booked by, and the inbox went on calling it a mismatch."""
     order = await house.paid(merchant, WECHAT)
     (attempt,) = await house.attempts(order)
