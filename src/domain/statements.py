@@ -11,7 +11,7 @@ from domain.channels import Mode
 from domain.errors import Conflict
 from domain.money import Money
 from domain.states import Table, step
-from domain.times import SHANGHAI
+from domain.times import midnight
 
 
 class StatementKind(StrEnum):
@@ -87,7 +87,7 @@ class Lines:
         return iter(sorted((*self._usual(), *self.others), key=attrgetter("n")))
 
     def _usual(self) -> Iterator[Line]:
-        midnight = datetime(self.day.year, self.day.month, self.day.day, tzinfo=SHANGHAI)
+        begins = midnight(self.day)
         for n, number, id_, total, received, fee, second, method in zip(
             self.n, self.numbers, self.transaction_ids, self.totals, self.received, self.fees, self.seconds,
             self.methods, strict=True,
@@ -103,7 +103,7 @@ class Lines:
                 received=Money(received),
                 fee=fee,
                 status=LineStatus.SUCCEEDED,
-                at=midnight + timedelta(seconds=second),
+                at=begins + timedelta(seconds=second),
                 method=method,
             )
 

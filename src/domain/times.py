@@ -12,6 +12,11 @@ def shanghai_day(at: datetime) -> date:
     return at.astimezone(SHANGHAI).date()
 
 
+def midnight(day: date) -> datetime:
+    """The instant at which a day begins there."""
+    return datetime(day.year, day.month, day.day, tzinfo=SHANGHAI)
+
+
 def rung(ladder: Sequence[int], climbed: int, tail: timedelta) -> timedelta:
     """The pause before the next look after ``climbed`` of them: the ladder's seconds, then ``tail`` for ever."""
     return timedelta(seconds=ladder[climbed]) if climbed < len(ladder) else tail

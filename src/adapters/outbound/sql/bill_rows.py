@@ -1,7 +1,7 @@
 """Statement days, files, lines and discrepancies from rows and to rows."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date
 from itertools import repeat
 from typing import Any
 
@@ -24,7 +24,7 @@ from domain.statements import (
     StatementFile,
     StatementKind,
 )
-from domain.times import SHANGHAI
+from domain.times import midnight
 
 FILE = ["id", "account_id", "mode", "day", "kind", "fund", "sha256", "size", "provenance", "received_at", "lines"]
 DISCREPANCY = [
@@ -106,8 +106,8 @@ def lines_as_text(day_number: int, lines: Lines) -> bytes:
 
 def _other(day_number: int, line: Line) -> Sequence[str]:
     key = line.number or line.transaction_id
-    midnight = datetime(line.day.year, line.day.month, line.day.day, tzinfo=SHANGHAI)
-    said = (day_number, line.n, line.received.minor, line.fee, round((line.at - midnight).total_seconds()))
+    second = round((line.at - midnight(line.day)).total_seconds())
+    said = (day_number, line.n, line.received.minor, line.fee, second)
     unlike = (
         (line.total.minor, line.received.minor), (line.kind, LineKind.PAYMENT), (line.number, key),
         (line.payment_number, key), (line.received.currency, CNY), (line.status, LineStatus.SUCCEEDED),

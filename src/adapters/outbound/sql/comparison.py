@@ -8,6 +8,11 @@ own records it has counted, and it looks attempts up one by one or all at once a
 from adapters.outbound.sql.statements import Statement
 
 
+def _cost(rate: str) -> str:
+    """The fee that we expect of a payment p at this frozen rate, or else at its account's c: half up."""
+    return f"(2 * p.received * coalesce({rate}, c.cost_ppm) + 1000000) / 2000000"
+
+
 def _recorded(payments: str, refunds: str, reversals: str) -> str:
     """What we recorded, in the words of a bill's line, under a condition for each kind. A payment that was undone is a
     refund of its own number, on the day on which that was booked.
@@ -19,7 +24,7 @@ def _recorded(payments: str, refunds: str, reversals: str) -> str:
     """
     return f"""
     SELECT p.id, 'payment' AS kind, p.number AS key, p.transaction_id, p.account_id, p.received, p.currency,
-           (2 * p.received * coalesce(a.cost_ppm, c.cost_ppm) + 1000000) / 2000000 AS fee,
+           {_cost("a.cost_ppm")} AS fee,
            'succeeded' AS status, (p.paid_at AT TIME ZONE 'Asia/Shanghai')::date AS day
       FROM channel_payment p
       JOIN channel_account c ON c.id = p.account_id
@@ -39,14 +44,13 @@ def _recorded(payments: str, refunds: str, reversals: str) -> str:
            LATERAL (SELECT p.transaction_id, p.received,
                            (SELECT a.cost_ppm FROM attempt a WHERE a.id = p.attempt_id) AS cost_ppm
                       FROM channel_payment p WHERE p.id = r.payment_id OFFSET 0) p,
-           LATERAL (SELECT (2 * p.received * coalesce(p.cost_ppm, c.cost_ppm) + 1000000) / 2000000 AS fee) cost,
+           LATERAL (SELECT {_cost("p.cost_ppm")} AS fee) cost,
            LATERAL (SELECT coalesce(sum(x.debit), 0)::bigint AS debit FROM refund x
                      WHERE x.payment_id = r.payment_id AND (x.accepted_at, x.id) < (r.accepted_at, r.id)) before
      WHERE r.accepted_at IS NOT NULL AND {refunds}
     UNION ALL
     SELECT p.id, 'refund', p.number, p.transaction_id, p.account_id, p.received, p.currency,
-           -(2 * p.received * coalesce((SELECT a.cost_ppm FROM attempt a WHERE a.id = p.attempt_id), c.cost_ppm)
-             + 1000000) / 2000000,
+           -{_cost("(SELECT a.cost_ppm FROM attempt a WHERE a.id = p.attempt_id)")},
            'reversed', t.channel_date
       FROM channel_payment p
       JOIN channel_account c ON c.id = p.account_id,
@@ -67,23 +71,21 @@ _RECORDED_THEN = _recorded(
     f"r.account_id = $1 AND {_within('r.accepted_at')}",
     f"p.account_id = $1 AND ({_within('p.paid_at')} OR {_within('p.paid_at', 1)}) AND t.channel_date = $2",
 )
-# Lines of bills with what is usual said (tables/statements.py).
-SAID = """
-    SELECT d.account_id, d.day, l.n, coalesce(l.kind, 'payment') AS kind, l.key, coalesce(l.number, l.key) AS number,
-           coalesce(l.payment_number, l.key) AS payment_number, l.transaction_id,
-           coalesce(l.total, l.received) AS total, l.received, coalesce(l.currency, 'CNY') AS currency, l.fee,
-           coalesce(l.status, 'succeeded') AS status,
+# Columns of a line with what is usual of them said (tables/statements.py).
+_COMPARED = """coalesce(l.kind, 'payment') AS kind, l.key, coalesce(l.number, l.key) AS number,
+           coalesce(l.payment_number, l.key) AS payment_number, l.transaction_id, l.received,
+           coalesce(l.currency, 'CNY') AS currency, l.fee, coalesce(l.status, 'succeeded') AS status"""
+SAID = f"""
+    SELECT d.account_id, d.day, l.n, {_COMPARED}, coalesce(l.total, l.received) AS total,
            (d.day::timestamp AT TIME ZONE 'Asia/Shanghai') + l.second * interval '1 second' AS at, l.method
       FROM statement_line l JOIN statement_day d ON d.number = l.day_number
-"""
-# The same of one day without it and its time. The number of the day is known before the plan begins.
-_OF_DAY = """
-    SELECT coalesce(l.kind, 'payment') AS kind, l.key, coalesce(l.number, l.key) AS number,
-           coalesce(l.payment_number, l.key) AS payment_number, l.transaction_id, l.received,
-           coalesce(l.currency, 'CNY') AS currency, l.fee, coalesce(l.status, 'succeeded') AS status
+"""  # noqa: S608 - texts of our own
+# Of one day, what is compared. The number of the day is known before the plan begins.
+_OF_DAY = f"""
+    SELECT {_COMPARED}
       FROM statement_line l
      WHERE l.day_number = (SELECT number FROM statement_day WHERE account_id = $1 AND day = $2)
-"""
+"""  # noqa: S608
 _OURS_BY_SCHEME = "(NOT $3::boolean OR t.number LIKE 'PTY%' OR t.payment_number LIKE 'PTY%')"
 
 COSTS = Statement(

@@ -16,7 +16,7 @@ from domain.errors import BillInvalid
 from domain.money import Money
 from domain.numbers import is_ours
 from domain.statements import FundLine, Line, LineKind, Lines, LineStatus, Movement
-from domain.times import SHANGHAI
+from domain.times import SHANGHAI, midnight
 
 # Midnight is not the same moment for everything that is on a bill.
 _SLACK = timedelta(hours=1)
@@ -207,7 +207,7 @@ def _time(n: int, day: date, text: str) -> datetime:
         at = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=SHANGHAI)
     except ValueError as error:
         raise BillInvalid("no time", line=n) from error
-    start = datetime(day.year, day.month, day.day, tzinfo=SHANGHAI)
+    start = midnight(day)
     if not start - _SLACK <= at < start + timedelta(days=1) + _SLACK:
         raise BillInvalid("of another day", line=n)
     return at
