@@ -2,10 +2,12 @@
 
 from tests.contracts.accounts import AccountsContract
 from tests.contracts.applyments import ApplymentsContract
-from tests.contracts.bills import BillsContract, DiscrepanciesContract, FundBillsContract
+from tests.contracts.bills import BillsContract
 from tests.contracts.books import LedgerContract
 from tests.contracts.collecting import AttemptsContract, OrdersContract, PaymentsContract
 from tests.contracts.configuration import CodesContract, ConfigurationContract
+from tests.contracts.discrepancies import DiscrepanciesContract
+from tests.contracts.fund_bills import FundBillsContract
 from tests.contracts.interleaving import InterleavingContract
 from tests.contracts.invoicing import InvoicesContract
 from tests.contracts.lists import ListsContract

@@ -16,6 +16,11 @@ class Server:
         self.free = asyncio.Event()
         self.free.set()
 
+    async def asked(self) -> None:
+        """Until the first batch has come."""
+        while not self.batches:  # noqa: ASYNC110 - one turn of the loop
+            await asyncio.sleep(0)
+
     async def double(self, asked: Sequence[int]) -> Sequence[int]:
         self.batches.append(list(asked))
         await self.free.wait()
@@ -34,8 +39,7 @@ async def test_those_who_come_meanwhile_share_the_next() -> None:
     server, batch = Server(), Batch[int, int]()
     server.free.clear()
     first = asyncio.create_task(batch(1, server.double))
-    while not server.batches:  # noqa: ASYNC110 - one turn of the loop
-        await asyncio.sleep(0)
+    await server.asked()
     later = [asyncio.create_task(batch(n, server.double)) for n in (2, 3)]
     await asyncio.sleep(0)
     server.free.set()
@@ -66,8 +70,7 @@ async def test_who_is_cancelled_while_answering_leaves_the_work_to_the_next() ->
     server, batch = Server(), Batch[int, int]()
     server.free.clear()
     tasks = [asyncio.create_task(batch(n, server.double)) for n in (1, 2)]
-    while not server.batches:  # noqa: ASYNC110 - one turn of the loop
-        await asyncio.sleep(0)
+    await server.asked()
     tasks[0].cancel()
     server.free.set()
     with pytest.raises(asyncio.CancelledError):
@@ -101,8 +104,7 @@ async def test_who_is_cancelled_meanwhile_leaves_the_work_to_the_next_leader() -
     server, batch = Server(), Batch[int, int]()
     server.free.clear()
     first = asyncio.create_task(batch(1, server.double))
-    while not server.batches:  # noqa: ASYNC110 - one turn of the loop
-        await asyncio.sleep(0)
+    await server.asked()
     later = [asyncio.create_task(batch(n, server.double)) for n in (2, 3)]
     await asyncio.sleep(0)
     later[0].cancel()
